@@ -1,0 +1,51 @@
+"""What can go wrong, named by the boundary it crossed. The door prints one line and exits with the code.
+
+    SeraError            1
+    ├── ConfigError      2   a flag, a config file or an environment variable
+    ├── DataError        1   a file: its path and line
+    ├── ModelError       3   a teacher or student that does not answer
+    │   ├── AuthError    4   it answered, and refused the key
+    │   └── ContextOverflow  the conversation no longer fits; ends a rollout, never a run
+    ├── SandboxError     1   the place where commands run
+    └── BudgetReached    5   a limit the user set; what was done is kept
+
+Anything else that escapes is a bug and keeps its traceback.
+"""
+
+from pathlib import Path
+
+
+class SeraError(Exception):
+    """One line: what happened, and what to do next."""
+
+    code = 1
+
+
+class ConfigError(SeraError):
+    code = 2
+
+
+class DataError(SeraError):
+    def __init__(self, message: str, path: Path | None = None, line: int | None = None) -> None:
+        where = "" if path is None else f"{path}: " if line is None else f"{path}:{line}: "
+        super().__init__(where + message)
+
+
+class ModelError(SeraError):
+    code = 3
+
+
+class AuthError(ModelError):
+    code = 4
+
+
+class ContextOverflow(ModelError):
+    pass
+
+
+class SandboxError(SeraError):
+    pass
+
+
+class BudgetReached(SeraError):
+    code = 5

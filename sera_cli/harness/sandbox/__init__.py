@@ -1,0 +1,41 @@
+"""The Sandbox seam: where a model's commands run. A context manager, single use, no reset."""
+
+from types import TracebackType
+from typing import Protocol, Self
+
+from sera_cli.types import Value
+
+ROOT = "/testbed"
+"""Where the repository is, as commands inside see it."""
+
+
+class Result(Value):
+    """Output of a command (stdout and stderr as they came, undecodable bytes replaced) and its exit status."""
+
+    output: str
+    code: int
+    timed_out: bool = False
+
+
+class Sandbox(Protocol):
+    isolates: bool
+    """Whether it keeps commands from the network and from the user's files."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+
+    def run(self, command: str, timeout: float) -> Result:
+        """Runs a bash command; the working folder and exported variables carry over to the next one."""
+        ...
+
+    def read(self, path: str) -> str:
+        """The text of a file inside. Raises FileNotFoundError or IsADirectoryError; SandboxError when it is not text."""
+        ...
+
+    def write(self, path: str, text: str) -> None:
+        """Writes a file inside, creating its folders. Raises SandboxError."""
+        ...
+
+    def diff(self) -> str:
+        """Everything that changed since the start, new files included, as one unified diff (may be empty)."""
+        ...

@@ -1,0 +1,196 @@
+"""The nouns: frozen values that the rooms pass to one another and keep on disk."""
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Message = dict[str, Any]
+"""One message in OpenAI chat form, verbatim: what the model saw is what it learns from."""
+
+Exit = Literal["submitted", "limit", "format", "context", "deadline", "error"]
+"""Why a rollout ended: it submitted; steps, requeries, tokens or time ran out; something broke."""
+
+
+def digest(value: object, length: int = 12) -> str:
+    """Content id: the first `length` hex digits of the sha256 of the value's sorted JSON."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
+
+
+class Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Record(Value):
+    """What a stage file holds. `id` is the content id of the work that made it."""
+
+    id: str
+    attempt: int = 1
+
+    @property
+    def failed(self) -> bool:
+        """Whether the work is still owed: `--retry-failed` does it again as the next attempt."""
+        return False
+
+
+class Usage(Value):
+    """Tokens of one or more calls. `prompt` counts all input tokens, `cached` those of them served from cache."""
+
+    prompt: int = 0
+    cached: int = 0
+    completion: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            prompt=self.prompt + other.prompt,
+            cached=self.cached + other.cached,
+            completion=self.completion + other.completion,
+        )
+
+
+class Function(Record):
+    """A function of the repository. The id covers path, qualified name and body, so edits elsewhere keep it."""
+
+    path: str
+    name: str
+    line: int
+    end_line: int
+    signature: str
+    doc: str = ""
+    callers: tuple[str, ...] = ()
+    callees: tuple[str, ...] = ()
+    heldout: bool = False
+
+
+class Task(Record):
+    """What one rollout is asked to do, in a repository at a commit. `gold` is patch 1 for a reproduction, else empty.
+
+    `source` is what the work came from: the function's id for a first rollout, the first rollout's id for a second.
+    """
+
+    repo: str
+    commit: str
+    statement: str
+    source: str
+    function: str = ""
+    path: str = ""
+    gold: str = ""
+    error: str = ""
+    usage: Usage = Usage()
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.error)
+
+
+class ToolCall(Value):
+    """`arguments` stays a JSON string: Arrow would pad a dict with nulls."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Reply(Value):
+    """One answer of a Model. `problem` says why its tool call cannot be read; then `calls` is empty."""
+
+    message: Message
+    calls: tuple[ToolCall, ...] = ()
+    usage: Usage = Usage()
+    problem: str = ""
+
+
+class Step(Value):
+    """One turn of a rollout: a reply, and the messages that answered it (observations, or a requery)."""
+
+    reply: Reply
+    results: tuple[Message, ...] = ()
+    exit: Exit | None = None
+    seconds: float = 0.0
+
+
+class Policy(Value):
+    """Who acted, and how it was sampled: what a critic needs to know about a trajectory's source."""
+
+    model: str
+    sampling: dict[str, Any] = {}
+    seed: int = 0
+
+
+class Trajectory(Record):
+    """A rollout from first message to exit. `check` is the teacher's own verdict on it, `tries` how often it began."""
+
+    task: Task
+    policy: Policy
+    prompt: tuple[Message, ...]
+    tools: tuple[dict[str, Any], ...]
+    steps: tuple[Step, ...]
+    patch: str
+    exit: Exit
+    error: str = ""
+    check: bool | None = None
+    tries: int = 1
+    usage: Usage = Usage()
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        return self.exit == "error"
+
+    @property
+    def messages(self) -> list[Message]:
+        """The whole conversation, in order."""
+        turns = (message for step in self.steps for message in (step.reply.message, *step.results))
+        return [*self.prompt, *turns]
+
+
+class Verdict(Record):
+    """Soft verification of a reproduction: how much of patch 1 is in patch 2. `recall` is None for an empty target."""
+
+    recall: float | None
+    matched: int
+    target: int
+
+
+class Sample(Record):
+    """One training row: messages in `{role, content, train}` form, cut at a whole step.
+
+    `origin` says where it comes from: `first` or `second` rollout, or `general` data.
+    """
+
+    messages: tuple[Message, ...]
+    origin: Literal["first", "second", "general"]
+    recall: float | None = None
+    kept: int
+    steps: int
+    tokens: int
+
+    @property
+    def ratio(self) -> float:
+        """Truncation ratio: kept steps / all steps (SERA paper, section 5.3)."""
+        return self.kept / self.steps if self.steps else 1.0
+
+
+class AgentCard(Value):
+    """What the registry knows of an agent. Paths are absolute; `scores` holds losses and rates by name."""
+
+    name: str
+    version: int
+    created: str
+    base: str
+    method: Literal["lora", "full"]
+    repository: str
+    commit: str
+    alpha: float
+    samples: int
+    data_digest: str
+    recipe: str
+    teacher: str
+    context: int
+    rehearsal: bool = False
+    scores: dict[str, float] = {}
+    base_license: str = ""
+    data_license: str = ""
+    note: str = ""
