@@ -4,10 +4,12 @@
     ├── ConfigError      2   a flag, a config file or an environment variable
     ├── DataError        1   a file: its path and line
     ├── ModelError       3   a teacher or student that does not answer
-    │   ├── AuthError    4   it answered, and refused the key
+    │   ├── AuthError    4   it answered, and refused the key; ends the run
+    │   ├── Unreachable  3   nobody answered, however often asked; ends the run
     │   └── ContextOverflow  the conversation no longer fits; ends a rollout, never a run
     ├── SandboxError     1   the place where commands run
-    └── BudgetReached    5   a limit the user set; what was done is kept
+    ├── BudgetReached    5   a limit the user set; what was done is kept
+    └── Cancelled        1   the run is stopping; a rollout under way is dropped and owed again
 
 Anything else that escapes is a bug and keeps its traceback.
 """
@@ -33,10 +35,17 @@ class DataError(SeraError):
 
 class ModelError(SeraError):
     code = 3
+    ends_run = False
+    """Whether no other conversation can fare better, so that the run stops instead of recording a broken rollout."""
 
 
 class AuthError(ModelError):
     code = 4
+    ends_run = True
+
+
+class Unreachable(ModelError):
+    ends_run = True
 
 
 class ContextOverflow(ModelError):
@@ -49,3 +58,7 @@ class SandboxError(SeraError):
 
 class BudgetReached(SeraError):
     code = 5
+
+
+class Cancelled(SeraError):
+    pass

@@ -19,6 +19,11 @@ def digest(value: object, length: int = 12) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
+def seed_of(*parts: object) -> int:
+    """A 32-bit seed that depends on all of `parts` and on nothing else."""
+    return int(digest(list(parts), 8), 16)
+
+
 class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -140,6 +145,11 @@ class Trajectory(Record):
         return self.exit == "error"
 
     @property
+    def accepted(self) -> bool:
+        """Whether it may teach: it submitted a patch, and a self-check, where there was one, did not say no."""
+        return self.exit == "submitted" and bool(self.patch.strip()) and self.check is not False
+
+    @property
     def messages(self) -> list[Message]:
         """The whole conversation, in order."""
         turns = (message for step in self.steps for message in (step.reply.message, *step.results))
@@ -157,12 +167,14 @@ class Verdict(Record):
 class Sample(Record):
     """One training row: messages in `{role, content, train}` form, cut at a whole step.
 
-    `origin` says where it comes from: `first` or `second` rollout, or `general` data.
+    `origin` says where it comes from: `first` or `second` rollout, or `general` data. A `heldout` one is for measuring
+    only. `kept` of its `steps` fit the student's context; `tokens` counts what was kept.
     """
 
     messages: tuple[Message, ...]
     origin: Literal["first", "second", "general"]
     recall: float | None = None
+    heldout: bool = False
     kept: int
     steps: int
     tokens: int

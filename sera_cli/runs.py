@@ -1,0 +1,160 @@
+"""A run is a folder: the settings of its stages, a file per stage, the adapter. This module names and guards them."""
+
+import fcntl
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sera_cli.errors import ConfigError, DataError, SeraError
+from sera_cli.store import atomically
+from sera_cli.types import Value, digest
+
+Settings = dict[str, Any]
+
+
+class Run(Value):
+    """The paths of one run. A stage's file holds Records of one kind; `scratch` is emptied whenever a run begins."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def functions(self) -> Path:
+        return self.folder / "1-functions.jsonl"
+
+    @property
+    def explored(self) -> Path:
+        return self.folder / "2-explored.jsonl"
+
+    @property
+    def issues(self) -> Path:
+        return self.folder / "3-issues.jsonl"
+
+    @property
+    def reproduced(self) -> Path:
+        return self.folder / "4-reproduced.jsonl"
+
+    @property
+    def verdicts(self) -> Path:
+        return self.folder / "5-verdicts.jsonl"
+
+    @property
+    def samples(self) -> Path:
+        return self.folder / "6-samples.jsonl"
+
+    @property
+    def adapter(self) -> Path:
+        return self.folder / "adapter"
+
+    @property
+    def checkout(self) -> Path:
+        return self.folder / "checkout"
+
+    @property
+    def scratch(self) -> Path:
+        return self.folder / "scratch"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.json"
+
+    @property
+    def settings(self) -> Path:
+        return self.folder / "settings.json"
+
+
+def home(root: Path) -> Path:
+    """`.sera` of a project, which keeps itself out of version control."""
+    folder = root / ".sera"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"cannot be written ({error.strerror}); sera keeps its runs there", folder) from error
+    return folder
+
+
+def named(root: Path, name: str) -> Run:
+    """The run of that name in a project. Raises ConfigError for a name that is no plain folder name."""
+    if not re.fullmatch(r"[\w][\w.+-]*", name):
+        raise ConfigError(f"--run {name!r}: use letters, digits, '.', '_', '+' and '-'")
+    return Run(folder=home(root) / "runs" / name)
+
+
+@contextmanager
+def held(run: Run) -> Iterator[Run]:
+    """Creates the folder and holds it for this process; empties its scratch folder before and after.
+
+    Raises SeraError when another process holds it.
+    """
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        file = (run.folder / "lock").open("a+")
+    except OSError as error:
+        raise DataError(f"cannot be written ({error.strerror})", run.folder) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SeraError(
+                f"another sera works in {run.folder}; wait for it, or name another run with --run"
+            ) from None
+        shutil.rmtree(run.scratch, ignore_errors=True)
+        run.scratch.mkdir()
+        try:
+            yield run
+        finally:
+            shutil.rmtree(run.scratch, ignore_errors=True)
+
+
+def settled(run: Run) -> dict[str, Settings]:
+    """The settings of the stages that have begun, by stage."""
+    if not run.settings.exists():
+        return {}
+    try:
+        return dict(json.loads(run.settings.read_bytes())["stages"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError("cannot be read; restore it, or start another run with --run", run.settings) from error
+
+
+def settle(run: Run, stage: str, settings: Settings, *, remake: bool = False) -> bool:
+    """Records what a stage depends on; true when it was recorded before and has not changed.
+
+    Raises ConfigError naming the keys that differ, unless the stage is one to `remake`.
+    """
+    stages = settled(run)
+    before = stages.get(stage)
+    if before == settings:
+        return True
+    if before is not None and not remake:
+        keys = ", ".join(
+            f"{key} (was {_brief(before.get(key))}, now {_brief(settings.get(key))})"
+            for key in sorted({*before, *settings})
+            if before.get(key) != settings.get(key)
+        )
+        raise ConfigError(
+            f"run {run.name} was begun with other settings: {keys}; undo that, or name another run with --run"
+        )
+    body = {"sera": 1, "stages": stages | {stage: settings}}
+    atomically(run.settings, json.dumps(body, indent=1, ensure_ascii=False, sort_keys=True).encode() + b"\n")
+    return False
+
+
+def default_name(repository: str, commit: str, settings: Settings) -> str:
+    """`<repository>-<commit>-<digest>`: the same command finds its run again, a different one starts another."""
+    plain = re.sub(r"[^\w.+-]+", "-", repository).strip("-.") or "repository"
+    return f"{plain}-{commit[:8]}-{digest(settings, 6)}"
+
+
+def _brief(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else text[:37] + "…"

@@ -1,0 +1,100 @@
+"""The first rollout: the teacher is told vaguely that something is wrong with a function, changes what it finds, and
+judges its own work (SERA paper, section 3.1).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from sera_cli import templates
+from sera_cli.errors import ModelError
+from sera_cli.harness.loop import Limits, never, solve
+from sera_cli.harness.model import Model, Teacher
+from sera_cli.harness.sandbox import Sandbox
+from sera_cli.svg.story import ask, output
+from sera_cli.types import Function, Task, Trajectory, Usage, digest, seed_of
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What rollouts need besides a task: who acts, where, and within which bounds."""
+
+    teacher: Teacher
+    sandbox: Callable[[], Sandbox]
+    limits: Limits
+    seed: int = 0
+    tries: int = 3
+    cancelled: Callable[[], bool] = never
+
+
+def tasks(functions: list[Function], repo: str, commit: str, seed: int) -> list[Task]:
+    """A task for each function that is not held out, in work order: that of their ids, which no timing can change."""
+    made = [
+        Task(
+            id=digest(["explore", seed, function.id]),
+            repo=repo,
+            commit=commit,
+            statement="",
+            source=function.id,
+            function=function.name,
+            path=function.path,
+        )
+        for function in functions
+        if not function.heldout
+    ]
+    return sorted(made, key=lambda task: task.id)
+
+
+def explore(task: Task, attempt: int, bench: Bench) -> Trajectory:
+    """Tries up to `bench.tries` times, with a fresh vague report each time, until the teacher accepts its own patch."""
+    usage = Usage()
+    for number in range(1, bench.tries + 1):
+        seed = seed_of("explore", bench.seed, task.id, attempt, number)
+        told = task.model_copy(update={"statement": vague(task, seed)})
+        trajectory = solve(
+            told,
+            bench.teacher(seed),
+            bench.sandbox(),
+            bench.limits,
+            seed=seed,
+            attempt=attempt,
+            cancelled=bench.cancelled,
+        )
+        judged = check(bench.teacher(seed_of("check", seed)), trajectory)
+        usage += judged.usage
+        trajectory = judged.model_copy(update={"tries": number, "usage": usage})
+        if judged.check or judged.failed:
+            break
+    return trajectory
+
+
+def vague(task: Task, seed: int) -> str:
+    """One of the 51 vague reports, drawn uniformly, about the task's function."""
+    bug = Random(seed).choice(templates.table("bugs.toml")["bug"])
+    return templates.fill(bug["text"], function=task.function, path=task.path)
+
+
+def check(model: Model, trajectory: Trajectory) -> Trajectory:
+    """The trajectory with the teacher's own verdict, and the usage of asking for it added.
+
+    Without a patch it is no, unasked; an answer that cannot be read is a no.
+    """
+    if trajectory.failed or not trajectory.patch.strip():
+        return trajectory.model_copy(update={"check": False})
+
+    def prompt(steps: str) -> str:
+        return templates.render(
+            "prompts/check.md", statement=trajectory.task.statement, steps=steps, patch=trajectory.patch
+        )
+
+    def read(text: str) -> bool | None:
+        word = output(text)
+        return None if word is None else word.lower() == "yes"
+
+    try:
+        verdict, usage = ask(model, trajectory, prompt, read)
+    except ModelError as broken:
+        if broken.ends_run:
+            raise
+        return trajectory.model_copy(update={"exit": "error", "error": f"in its self-check: {broken}"})
+    return trajectory.model_copy(update={"check": bool(verdict), "usage": trajectory.usage + usage})

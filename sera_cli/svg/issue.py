@@ -1,0 +1,71 @@
+"""The synthetic issue: the teacher writes up its own patch as a report by somebody who has not seen the code, in the
+manner of a demonstration (SERA paper, section 3.1).
+"""
+
+import tomllib
+from pathlib import Path
+from random import Random
+
+from sera_cli import templates
+from sera_cli.errors import DataError, ModelError
+from sera_cli.harness.model import Model
+from sera_cli.svg.explore import Bench
+from sera_cli.svg.story import ask, output
+from sera_cli.types import Task, Trajectory, Usage, seed_of
+
+UNREADABLE = "the teacher wrote no issue inside <output> tags"
+
+
+def demonstrations(path: Path | None) -> tuple[str, ...]:
+    """Issue texts whose manner is imitated: the shipped ones, or the `[[issue]]` tables of the user's own TOML file.
+
+    Texts of a benchmark do not belong here when the agent is to be scored on that benchmark.
+    """
+    if path is None:
+        return tuple(issue["text"] for issue in templates.table("demonstrations.toml")["issue"])
+    try:
+        texts = tuple(issue["text"] for issue in tomllib.loads(path.read_text(encoding="utf-8"))["issue"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        text = f"cannot be read as a TOML file of [[issue]] tables, each with a text ({error})"
+        raise DataError(text, path) from error
+    if not texts or not all(isinstance(text, str) and text.strip() for text in texts):
+        raise DataError("holds an [[issue]] without a text", path)
+    return texts
+
+
+def draft(explored: Trajectory) -> Task:
+    """The task that patch 1 becomes, its statement still to be written. It keeps the id of its first rollout."""
+    return explored.task.model_copy(
+        update={"id": explored.id, "statement": "", "source": explored.id, "gold": explored.patch}
+    )
+
+
+def issue(task: Task, explored: Trajectory, attempt: int, bench: Bench, shown: tuple[str, ...]) -> Task:
+    """The task with its statement; one whose statement could not be had keeps the reason in `error`."""
+    seed = seed_of("issue", bench.seed, task.id, attempt)
+    try:
+        text, usage = write(bench.teacher(seed), explored, Random(seed).choice(shown))
+        error = "" if text else UNREADABLE
+    except ModelError as broken:
+        if broken.ends_run:
+            raise
+        text, usage, error = "", Usage(), str(broken)
+    return task.model_copy(update={"statement": text, "usage": usage, "error": error, "attempt": attempt})
+
+
+def write(model: Model, explored: Trajectory, demonstration: str) -> tuple[str, Usage]:
+    """The issue text, empty when none could be had."""
+
+    def prompt(steps: str) -> str:
+        task = explored.task
+        return templates.render(
+            "prompts/issue.md",
+            demonstration=demonstration,
+            function=task.function,
+            path=task.path,
+            steps=steps,
+            patch=explored.patch,
+        )
+
+    text, usage = ask(model, explored, prompt, output)
+    return text or "", usage

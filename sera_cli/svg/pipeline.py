@@ -1,0 +1,171 @@
+"""Soft Verified Generation from end to end: explore, issue, reproduce, verify, in waves, until enough can teach.
+
+What counts, what is a duplicate and when to stop are decided in work order, wave by wave, so that the finished files
+hold the same ids however many workers there were and however often the run was killed.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from math import ceil
+from typing import Literal, TypeVar
+
+from sera_cli.errors import ModelError
+from sera_cli.runs import Run
+from sera_cli.store import grow
+from sera_cli.svg.explore import Bench, explore
+from sera_cli.svg.issue import draft, issue
+from sera_cli.svg.reproduce import reproduce
+from sera_cli.svg.verify import verify
+from sera_cli.types import Record, Task, Trajectory, Value, Verdict
+
+Stage = Literal["explored", "issues", "reproduced", "verdicts"]
+Made = TypeVar("Made", bound=Record)
+OnRecord = Callable[[Stage, Record], None]
+"""Told of every record as it is made. Called from worker threads."""
+
+SMALLEST_WAVE = 8
+HOPELESS = 16
+"""Rollouts in a row, in work order, that break before the run stops instead of spending more."""
+AGAIN = "Mend that and run the same command with --retry-failed"
+
+
+class Goal(Value):
+    """How many first and second rollouts must be able to teach; a second one needs this recall."""
+
+    first: int
+    second: int
+    threshold: float
+
+
+class Tally(Value):
+    """What came of the functions used so far. `left` is how many were not needed."""
+
+    used: int = 0
+    left: int = 0
+    first: int = 0
+    second: int = 0
+    duplicates: int = 0
+
+    def reaches(self, goal: Goal) -> bool:
+        return self.first >= goal.first and self.second >= goal.second
+
+
+def unheard(stage: Stage, record: Record) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The run's folder, the workers, and how the four kinds of work are done."""
+
+    run: Run
+    bench: Bench
+    shown: tuple[str, ...]
+    pool: Executor
+    workers: int
+    retry_failed: bool = False
+    on_record: OnRecord = unheard
+
+    def grow(
+        self, stage: Stage, kind: type[Made], items: Iterable[Task], work: Callable[[Task, int], Made]
+    ) -> Iterator[tuple[Task, Made]]:
+        """Grows the stage's file, telling `on_record` of what is made now, as it is made."""
+
+        def told(task: Task, attempt: int) -> Made:
+            record = work(task, attempt)
+            self.on_record(stage, record)
+            return record
+
+        return grow(
+            getattr(self.run, stage),
+            kind,
+            items,
+            told,
+            self.pool,
+            retry_failed=self.retry_failed,
+            ahead=4 * self.workers,
+        )
+
+
+def generate(pipeline: Pipeline, tasks: list[Task], goal: Goal) -> Tally:
+    """Works through `tasks` in order until `goal` is reached or they are used up; the run's files hold the rest."""
+    tally, patches, rest = Tally(), set[str](), iter(tasks)
+    while not tally.reaches(goal):
+        taken = list(islice(rest, wave(tally, goal)))
+        if not taken:
+            break
+        tally = _wave(pipeline, taken, goal, tally, patches)
+    return tally.model_copy(update={"left": len(tasks) - tally.used})
+
+
+def wave(tally: Tally, goal: Goal) -> int:
+    """How many more functions to try: four fifths of what the yield so far says is missing.
+
+    It starts from a guess of 0.8 first and 0.4 second rollouts a function, worth ten functions of evidence.
+    """
+    seen = tally.used + 10
+    first = (goal.first - tally.first) * seen / (tally.first + 8)
+    second = (goal.second - tally.second) * seen / (tally.second + 4)
+    return max(SMALLEST_WAVE, ceil(0.8 * max(first, second)))
+
+
+def _wave(pipeline: Pipeline, tasks: list[Task], goal: Goal, tally: Tally, patches: set[str]) -> Tally:
+    """One wave through all stages at once: each takes from the one before as soon as that yields."""
+    first = second = duplicates = broken = 0
+    bench, explored = pipeline.bench, dict[str, Trajectory]()
+
+    def drafts() -> Iterator[Task]:
+        nonlocal first, duplicates, broken
+        for _, trajectory in pipeline.grow("explored", Trajectory, tasks, partial(explore, bench=bench)):
+            broken = broken + 1 if trajectory.failed else 0
+            if broken >= HOPELESS:
+                raise ModelError(f"{broken} rollouts in a row broke; the last: {trajectory.error}. {AGAIN}")
+            if trajectory.patch in patches:
+                duplicates += 1
+            elif trajectory.check:
+                patches.add(trajectory.patch)
+                first += trajectory.accepted
+                explored[trajectory.id] = trajectory
+                yield draft(trajectory)
+
+    def issues() -> Iterator[Task]:
+        def work(task: Task, n: int) -> Task:
+            return issue(task, explored[task.id], n, bench, pipeline.shown)
+
+        for _, task in pipeline.grow("issues", Task, drafts(), work):
+            del explored[task.id]
+            if not task.failed:
+                yield task
+
+    def verdicts() -> Iterator[tuple[Trajectory, Verdict]]:
+        reproduced: dict[str, Trajectory] = {}
+
+        def pairs() -> Iterator[Task]:
+            work = partial(reproduce, bench=bench)
+            for task, trajectory in pipeline.grow("reproduced", Trajectory, issues(), work):
+                if not trajectory.failed:
+                    reproduced[task.id] = trajectory
+                    yield task
+
+        def work(task: Task, _: int) -> Verdict:
+            return verify(task, reproduced[task.id])
+
+        for task, verdict in pipeline.grow("verdicts", Verdict, pairs(), work):
+            yield reproduced.pop(task.id), verdict
+
+    for trajectory, verdict in verdicts():
+        second += trajectory.accepted and reaches(verdict, goal.threshold)
+    return Tally(
+        used=tally.used + len(tasks),
+        first=tally.first + first,
+        second=tally.second + second,
+        duplicates=tally.duplicates + duplicates,
+    )
+
+
+def reaches(verdict: Verdict, threshold: float) -> bool:
+    """Whether a second rollout found enough of patch 1; an empty target is never enough (SERA paper, section 3.1)."""
+    return verdict.recall is not None and verdict.recall >= threshold

@@ -1,0 +1,69 @@
+"""A rollout as the judge and the writer of issues are shown it: what was called, what came back, what was said."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from sera_cli.errors import ContextOverflow
+from sera_cli.harness.model import Model
+from sera_cli.types import Message, Step, Trajectory, Usage
+
+Answer = TypeVar("Answer")
+SYSTEM: Message = {"role": "system", "content": "You are a helpful assistant who can analyze code."}
+
+
+def story(trajectory: Trajectory) -> list[dict[str, str]]:
+    """One entry a step, in order."""
+    return [
+        {"action": _action(step), "observation": _observation(step), "response": _response(step.reply.message)}
+        for step in trajectory.steps
+    ]
+
+
+def ask(
+    model: Model,
+    trajectory: Trajectory,
+    prompt: Callable[[str], str],
+    read: Callable[[str], Answer | None],
+    tries: int = 3,
+) -> tuple[Answer | None, Usage]:
+    """Asks about a rollout until `read` makes something of the answer; None when it never does.
+
+    Each further try leaves out the first quarter of the steps, which also makes a long rollout fit (SERA paper,
+    section 3.1, as released).
+    """
+    told, usage = story(trajectory), Usage()
+    for _ in range(tries):
+        question: Message = {"role": "user", "content": prompt(json.dumps(told, ensure_ascii=False, indent=1))}
+        try:
+            reply = model.reply([SYSTEM, question], [])
+            usage += reply.usage
+            answer = read(reply.message.get("content") or "")
+        except ContextOverflow:
+            answer = None
+        if answer is not None:
+            return answer, usage
+        told = told[max(1, len(told) // 4) :] if len(told) > 1 else told
+    return None, usage
+
+
+def output(text: str) -> str | None:
+    """What stands inside the last `<output>` tags; None without them or with nothing in them."""
+    found = re.findall(r"<output>(.*?)</output>", text, re.DOTALL)
+    return found[-1].strip() or None if found else None
+
+
+def _action(step: Step) -> str:
+    if step.reply.problem:
+        return f"(not carried out: {step.reply.problem})"
+    return "\n".join(f"{call.name} {call.arguments}" for call in step.reply.calls)
+
+
+def _observation(step: Step) -> str:
+    return "\n".join(str(message.get("content", "")) for message in step.results)
+
+
+def _response(message: Message) -> str:
+    thinking = message.get("reasoning_content") or message.get("reasoning") or ""
+    return "\n".join(filter(None, (thinking, message.get("content") or "")))
