@@ -1,37 +1,138 @@
-"""The one place that prints. Logs and progress go to stderr; stdout carries what a pipe wants: a table or one JSON."""
+"""The one place that prints. Logs and progress go to stderr; stdout carries what a pipe wants: a table or one JSON.
+
+What comes from a repository is data here: no markup is read in it, and control characters never reach a terminal.
+"""
 
 import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+EVERY = 10.0
+"""Seconds between two lines about the same work where no terminal shows a bar."""
+
+_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 
 @cache
 def err() -> "Console":
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 @cache
 def out() -> "Console":
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False, emoji=False)
 
 
-def say(text: str) -> None:
+def say(text: str, *, style: str | None = None) -> None:
     """A line for the person who watches."""
-    err().print(text)
+    err().print(clean(text), style=style, soft_wrap=True)
 
 
 def show(value: object) -> None:
     """What was asked for, for people: a line, a table."""
-    out().print(value)
+    if isinstance(value, str):
+        out().print(clean(value), soft_wrap=True)
+    else:
+        out().print(value)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> object:
+    """A table for `show`; numbers stand to the right. Whole lines in a pipe, where nobody wraps them."""
+    from rich.table import Table
+
+    grid = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        grid.add_row(*(clean(str(cell)) for cell in row))
+        for column, cell in zip(grid.columns, row, strict=True):
+            column.justify = "right" if isinstance(cell, int | float) else column.justify
+            column.no_wrap = not out().is_terminal
+    return grid
 
 
 def document(value: object) -> None:
-    """Exactly one JSON document on stdout."""
-    out().print(json.dumps(value, indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+    """Exactly one JSON document on stdout. A lone surrogate (a path that is not UTF-8) stays a JSON escape."""
+    text = json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    out().print(text, soft_wrap=True)
+
+
+def urgent(text: str) -> None:
+    """A line from inside a signal handler, where a buffered stream may be in the middle of a write."""
+    cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+    os.write(2, f"{cursor}\n{text}\n".encode())
+
+
+def clean(text: str) -> str:
+    """Text that is safe to print: no escape sequences, no lone surrogates."""
+    return text.translate(_CONTROLS).encode("utf-8", "backslashreplace").decode()
+
+
+class Board:
+    """What is under way, by name. Threads may call it."""
+
+    def __init__(self, bars: "Progress | None") -> None:
+        self._bars = bars
+        self._turn = Lock()
+        self._tasks: dict[str, TaskID] = {}
+        self._last: dict[str, tuple[float, str]] = {}
+
+    def __call__(self, name: str, done: int, total: int | None = None, note: str = "") -> None:
+        """`done` of `total` (None: nobody knows yet) of the work called `name`."""
+        with self._turn:
+            if self._bars is None:
+                self._line(name, done, total, note)
+            else:
+                self._bar(self._bars, name, done, total, note)
+
+    def close(self) -> None:
+        """Says where plain lines had not said it yet how far each work came."""
+        for said, text in self._last.values():
+            if said < 0:
+                say(text)
+
+    def _bar(self, bars: "Progress", name: str, done: int, total: int | None, note: str) -> None:
+        if name not in self._tasks:
+            self._tasks[name] = bars.add_task(clean(name), total=total)
+        bars.update(self._tasks[name], completed=done, total=total, note=clean(note))
+
+    def _line(self, name: str, done: int, total: int | None, note: str) -> None:
+        text = f"{name} {done}" + ("" if total is None else f"/{total}") + (f"  {note}" if note else "")
+        now = monotonic()
+        last, before = self._last.get(name, (-EVERY, ""))
+        due = now - abs(last) >= EVERY or done == total
+        if due and text != before:
+            say(text)
+        self._last[name] = (now, text) if due else (-abs(last), text)
+
+
+@contextmanager
+def board() -> Iterator[Board]:
+    """Progress on stderr: bars in a terminal, elsewhere a plain line per work every few seconds."""
+    if not err().is_terminal or err().is_dumb_terminal:
+        lines = Board(None)
+        try:
+            yield lines
+        finally:
+            lines.close()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns: tuple[Any, ...] = (
+        TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}", style="dim"),
+    )
+    with Progress(*columns, console=err()) as bars:
+        yield Board(bars)

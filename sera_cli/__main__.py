@@ -1,0 +1,77 @@
+"""`sera`, and `python -m sera_cli`: runs a command and turns what ends it early into one line and an exit code."""
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from sera_cli.cli.app import app
+from sera_cli.console import document, say, urgent
+from sera_cli.errors import SeraError
+
+STOPPED = "stopped: what was done is kept, and the same command goes on from there (again: stop at once)"
+
+NOT_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+"""What a disk refuses: the user's to mend, so one line tells it and not a traceback."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    listen()
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit code of a command: 0, that of its error, 2 for a wrong command line, 130 after Ctrl-C."""
+    as_json = "--json" in arguments
+    try:
+        return int(app(args=list(arguments), prog_name="sera", standalone_mode=False) or 0)
+    except SeraError as error:
+        return failed(str(error), error.code, type(error).__name__, as_json=as_json)
+    except typer.TyperException as error:
+        return failed(usage(error), error.exit_code, "UsageError", as_json=as_json) if str(error) else 2
+    except typer.Abort:
+        return failed("stopped: no answer; nothing was done", 1, "Abort", as_json=as_json)
+    except OSError as error:
+        if error.errno not in NOT_OURS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        text = f"{where}{error.strerror}; mend that and run the same command again, what was done is kept"
+        return failed(text, 1, "OSError", as_json=as_json)
+
+
+def failed(text: str, code: int, kind: str, *, as_json: bool) -> int:
+    text = "; ".join(text.splitlines())
+    say(f"error: {text}")
+    if as_json:
+        document({"error": {"kind": kind, "code": code, "message": text}})
+    return code
+
+
+def usage(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return error.format_message().rstrip(".") + (f"; see `{context.command_path} --help`" if context else "")
+
+
+def listen() -> None:
+    """Ctrl-C and SIGTERM unwind once, so that `with` and `finally` tidy up; the second ends the process at once."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
+def stop(number: int, _: object) -> None:
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    urgent(STOPPED)
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+
+def end(number: int, _: object) -> None:
+    os._exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""The door: every verb and every group of `sera`. Each opens its room only when it is called."""
+
+from typing import Annotated
+
+import typer
+
+from sera_cli import __version__
+from sera_cli.cli import config, init
+from sera_cli.console import show
+
+app = typer.Typer(
+    name="sera",
+    help="Give a private codebase its own coding agent, on weights you own.",
+    epilog="Begin with: sera specialize REPO. With no teacher named it rehearses, and nothing leaves this machine.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def version(wanted: bool) -> None:
+    if wanted:
+        show(f"sera {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def sera(
+    _: Annotated[bool, typer.Option("--version", callback=version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Give a private codebase its own coding agent, on weights you own."""
+
+
+app.command()(init.init)
+app.add_typer(config.app, name="config")

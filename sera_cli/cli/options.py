@@ -1,0 +1,79 @@
+"""What the command line may say on the road from a repository to an agent: listed once, for every verb."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from sera_cli.config import Resolved
+
+Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
+Project = Annotated[Path, typer.Argument(help="The project, or any folder in it.", show_default="this folder")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line said. `flags` maps `section.key` to a value, None where it said nothing."""
+
+    repo: Path
+    flags: dict[str, Any]
+    at: str
+    run: str
+    retry_failed: bool
+    dry_run: bool
+    json: bool
+
+    def settings(self) -> "Resolved":
+        from sera_cli.config import resolve
+
+        return resolve(self.repo, self.flags)
+
+
+def ask(
+    repo: Annotated[Path, typer.Argument(help="A git repository on this machine.", show_default=False)],
+    *,
+    alpha: Annotated[float | None, typer.Option(help="Share of repository data in training, 0 to 1.")] = None,
+    teacher: Annotated[str | None, typer.Option(help="rehearsal, or openai:MODEL.", metavar="MODEL")] = None,
+    teacher_url: Annotated[str | None, typer.Option(help="Base URL of the teacher's server.", metavar="URL")] = None,
+    student: Annotated[
+        str | None, typer.Option(help="rehearsal, a Hugging Face id or a folder.", metavar="MODEL")] = None,
+    method: Annotated[str | None, typer.Option(help="lora or full.", metavar="METHOD")] = None,
+    samples: Annotated[int | None, typer.Option(help="Training samples wanted from the repository.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Least line recall of a second rollout.")] = None,
+    general: Annotated[
+        Path | None, typer.Option(help="General coding samples, for alpha below 1.", metavar="FILE")] = None,
+    at: Annotated[str, typer.Option(help="The commit to work from.", metavar="REV")] = "HEAD",
+    name: Annotated[str | None, typer.Option(help="The agent's name in the registry.")] = None,
+    run: Annotated[str, typer.Option(help="Name of the run.", show_default="from commit and settings")] = "",
+    seed: Annotated[int | None, typer.Option(help="Same seed, same work.")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Rollouts at the same time.")] = None,
+    sandbox: Annotated[
+        str | None, typer.Option(help="auto, bubblewrap or folder.", metavar="SANDBOX")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do again what had failed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
+    json: Json = False,
+) -> Asked:
+    flags = {
+        "mix.alpha": alpha, "mix.general": None if general is None else str(general.absolute()),
+        "teacher.model": teacher, "teacher.url": teacher_url, "student.model": student,
+        "train.method": method, "generate.samples": samples, "generate.seed": seed,
+        "verify.threshold": threshold, "agent.name": name, "rollout.jobs": jobs, "rollout.sandbox": sandbox,
+    }
+    return Asked(repo, flags, at, run, retry_failed, dry_run, json)
+
+
+def taking_options(verb: Callable[[Asked], None]) -> Callable[..., None]:
+    """The command of a verb: its parameters are those of `ask`, its name and help the verb's own."""
+
+    def command(*said: Any, **more: Any) -> None:
+        verb(ask(*said, **more))
+
+    command.__name__, command.__doc__ = verb.__name__, verb.__doc__
+    command.__annotations__ = ask.__annotations__
+    command.__signature__ = inspect.signature(ask)  # type: ignore[attr-defined]
+    return command
