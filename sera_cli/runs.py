@@ -54,10 +54,6 @@ class Run(Value):
         return self.folder / "adapter"
 
     @property
-    def checkout(self) -> Path:
-        return self.folder / "checkout"
-
-    @property
     def scratch(self) -> Path:
         return self.folder / "scratch"
 

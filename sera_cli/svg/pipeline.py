@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from math import ceil
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from sera_cli.errors import ModelError
@@ -24,7 +25,7 @@ from sera_cli.types import Record, Task, Trajectory, Value, Verdict
 Stage = Literal["explored", "issues", "reproduced", "verdicts"]
 Made = TypeVar("Made", bound=Record)
 OnRecord = Callable[[Stage, Record], None]
-"""Told of every record as it is made. Called from worker threads."""
+"""Told of every record, made now or found again, in work order and in the calling thread."""
 
 SMALLEST_WAVE = 8
 HOPELESS = 16
@@ -72,22 +73,12 @@ class Pipeline:
     def grow(
         self, stage: Stage, kind: type[Made], items: Iterable[Task], work: Callable[[Task, int], Made]
     ) -> Iterator[tuple[Task, Made]]:
-        """Grows the stage's file, telling `on_record` of what is made now, as it is made."""
-
-        def told(task: Task, attempt: int) -> Made:
-            record = work(task, attempt)
+        """Grows the stage's file; tells `on_record` of each record in work order, made now or found again."""
+        path: Path = getattr(self.run, stage)
+        ahead = 4 * self.workers
+        for task, record in grow(path, kind, items, work, self.pool, retry_failed=self.retry_failed, ahead=ahead):
             self.on_record(stage, record)
-            return record
-
-        return grow(
-            getattr(self.run, stage),
-            kind,
-            items,
-            told,
-            self.pool,
-            retry_failed=self.retry_failed,
-            ahead=4 * self.workers,
-        )
+            yield task, record
 
 
 def generate(pipeline: Pipeline, tasks: list[Task], goal: Goal) -> Tally:

@@ -1,0 +1,193 @@
+import json
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from sera_cli import store
+from sera_cli.errors import DataError
+from sera_cli.types import Task, Verdict
+
+
+def item(name: str) -> Task:
+    return Task(id=name, repo="r", commit="c", statement="", source=name)
+
+
+def verdict(name: str, attempt: int = 1, matched: int = 0) -> Verdict:
+    return Verdict(id=name, recall=None, matched=matched, target=0, attempt=attempt)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as executor:
+        yield executor
+
+
+def grown(path: Path, names: str, pool: ThreadPoolExecutor, **options: bool) -> tuple[list[str], list[str]]:
+    """What was yielded, in order, and what was worked on."""
+    worked: list[str] = []
+
+    def work(task: Task, attempt: int) -> Verdict:
+        worked.append(task.id)
+        return verdict(task.id, attempt)
+
+    yielded = [task.id for task, _ in store.grow(path, Verdict, map(item, names), work, pool, **options)]
+    return yielded, sorted(worked)
+
+
+def test_what_a_file_holds_is_not_done_again(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    path = tmp_path / "5-verdicts.jsonl"
+    assert grown(path, "ab", pool) == (["a", "b"], ["a", "b"])
+    assert grown(path, "abc", pool) == (["a", "b", "c"], ["c"])
+    assert sorted(store.read(path, Verdict)) == ["a", "b", "c"]
+
+
+def test_records_come_in_the_order_of_the_work_whatever_finishes_first(
+    tmp_path: Path, pool: ThreadPoolExecutor
+) -> None:
+    path = tmp_path / "v.jsonl"
+
+    def work(task: Task, attempt: int) -> Verdict:
+        while task.id == "a" and "b" not in store.read(path, Verdict):
+            time.sleep(0.001)
+        return verdict(task.id)
+
+    assert [task.id for task, _ in store.grow(path, Verdict, map(item, "abc"), work, pool)] == ["a", "b", "c"]
+    assert list(store.read(path, Verdict))[0] != "a"
+
+
+def test_a_record_is_on_disk_before_it_is_yielded(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    path = tmp_path / "v.jsonl"
+    for task, _ in store.grow(path, Verdict, map(item, "abcdef"), lambda task, n: verdict(task.id), pool):
+        assert task.id in store.read(path, Verdict)
+
+
+def test_an_id_that_comes_twice_is_worked_on_once(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    assert grown(tmp_path / "v.jsonl", "aba", pool) == (["a", "b"], ["a", "b"])
+
+
+def test_a_torn_line_is_work_still_owed(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    path = tmp_path / "v.jsonl"
+    grown(path, "abc", pool)
+    path.write_bytes(path.read_bytes()[:-7])
+    torn = [name for name in "abc" if name not in store.read(path, Verdict)]
+    assert len(torn) == 1
+    assert grown(path, "abc", pool) == (["a", "b", "c"], torn)
+    assert len(path.read_bytes().splitlines()) == 4
+
+
+def test_a_torn_header_is_a_new_file(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+    path = tmp_path / "v.jsonl"
+    path.write_bytes(b'{"sera": 1, "ki')
+    assert grown(path, "a", pool) == (["a"], ["a"])
+
+
+def test_line_separators_inside_a_string_do_not_split_a_record(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    odd = item("a").model_copy(update={"statement": "one\u2028two\u0085three\x0bfour"})
+    store.write(path, Task, [odd])
+    assert store.read(path, Task)["a"].statement == "one\u2028two\u0085three\x0bfour"
+
+
+def test_failed_work_is_done_again_only_when_asked_as_the_next_attempt(
+    tmp_path: Path, pool: ThreadPoolExecutor
+) -> None:
+    path = tmp_path / "t.jsonl"
+
+    def fail(task: Task, attempt: int) -> Task:
+        return task.model_copy(update={"error": "no answer", "attempt": attempt})
+
+    def succeed(task: Task, attempt: int) -> Task:
+        return task.model_copy(update={"attempt": attempt})
+
+    list(store.grow(path, Task, map(item, "a"), fail, pool))
+    assert [made.failed for _, made in store.grow(path, Task, map(item, "a"), succeed, pool)] == [True]
+    again = list(store.grow(path, Task, map(item, "a"), succeed, pool, retry_failed=True))
+    assert [(made.failed, made.attempt) for _, made in again] == [(False, 2)]
+    assert store.read(path, Task)["a"].attempt == 2
+
+
+def test_work_that_raises_ends_the_growth_and_keeps_the_rest(tmp_path: Path) -> None:
+    def work(task: Task, attempt: int) -> Verdict:
+        if task.id == "c":
+            raise DataError("stop here")
+        return verdict(task.id)
+
+    path = tmp_path / "v.jsonl"
+    with ThreadPoolExecutor(1) as pool, pytest.raises(DataError, match="stop here"):
+        list(store.grow(path, Verdict, map(item, "abcdefgh"), work, pool))
+    assert {"a", "b"} <= set(store.read(path, Verdict))
+    assert "c" not in store.read(path, Verdict)
+
+
+def test_chained_growth_streams_instead_of_waiting_for_the_stage_before(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def first(task: Task, attempt: int) -> Verdict:
+        made.append("1" + task.id)
+        time.sleep(0.01)
+        return verdict(task.id)
+
+    def second(task: Task, attempt: int) -> Verdict:
+        made.append("2" + task.id)
+        return verdict(task.id)
+
+    with ThreadPoolExecutor(1) as pool:
+        upstream = (
+            task for task, _ in store.grow(tmp_path / "1", Verdict, map(item, "abcdefgh"), first, pool, ahead=2)
+        )
+        list(store.grow(tmp_path / "2", Verdict, upstream, second, pool, ahead=2))
+    assert made.index("2a") < made.index("1h")
+
+
+def test_a_line_that_is_no_record_is_named_with_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "v.jsonl"
+    store.write(path, Verdict, [verdict("a")])
+    path.write_bytes(path.read_bytes() + b'{"id": "b"}\n')
+    with pytest.raises(DataError, match=r"v\.jsonl:3: not a Verdict \(recall: Field required\); remove this line"):
+        store.read(path, Verdict)
+
+
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        (b"hello\n", "does not begin with the header"),
+        (b'{"sera": 99, "kind": "Verdict"}\n', "schema 99; this sera reads schema 1"),
+        (b'{"sera": 1, "kind": "Task"}\n', "holds Task records, not Verdict"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(tmp_path: Path, first: bytes, said: str) -> None:
+    path = tmp_path / "v.jsonl"
+    path.write_bytes(first)
+    with pytest.raises(DataError, match=said):
+        store.read(path, Verdict)
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "v.jsonl"
+    store.write(path, Verdict, [verdict("a", matched=1)], {"skipped": {"test": 3}})
+    assert store.about(path, Verdict) == {"skipped": {"test": 3}}
+    assert json.loads(path.read_text().splitlines()[0])["sera"] == store.SCHEMA
+
+    def broken() -> Iterator[Verdict]:
+        yield verdict("b")
+        raise DataError("no more")
+
+    with pytest.raises(DataError):
+        store.write(path, Verdict, broken())
+    assert list(store.read(path, Verdict)) == ["a"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_line_that_names_the_file() -> None:
+    with (
+        pytest.raises(DataError, match="/dev/full: No space left on device; what was written before is kept"),
+        store._writing(Path("/dev/full")),
+        Path("/dev/full").open("wb") as file,
+    ):
+        file.write(b"x" * 9000)
+        file.flush()
