@@ -1,0 +1,248 @@
+"""Who calls whom inside a repository, by name: what a file defines, imports and calls, linked across files.
+
+Only calls whose target the text decides are kept: a name the file defines or imports, an attribute of a module or of
+a class, `self.…` and `super().…`. A name with two meanings, or any other receiver, gives no link, rather than a wrong
+one.
+"""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from sera_cli.svg.source import FunctionNode
+
+Chain = tuple[str, ...]
+"""A dotted name as written: `("os", "path", "join")`; a call of `super` stands as `super()`."""
+
+
+class Import(NamedTuple):
+    """`module` as written, with the dots before it counted in `level`; `name` is what is taken from it, if anything."""
+
+    module: str
+    level: int = 0
+    name: str = ""
+
+
+class Meaning(NamedTuple):
+    """What a name stands for: a `module` (by place), or a `class` or `def` of the module at that place."""
+
+    kind: str
+    place: str
+    name: str = ""
+
+
+class Body(NamedTuple):
+    """A function's calls. `imports` are its own; `bound` are names it gives another meaning than its module does."""
+
+    name: str
+    owner: str
+    receiver: str
+    calls: frozenset[Chain]
+    imports: Mapping[str, Import]
+    bound: frozenset[str]
+
+
+class Module(NamedTuple):
+    """What the call graph needs of a file. `names` holds each top-level name with all it may stand for."""
+
+    path: str
+    names: Mapping[str, set[str | Import]]
+    classes: Mapping[str, tuple[Chain, ...]]
+    bodies: tuple[Body, ...]
+
+
+def facts(path: str, tree: ast.Module, functions: Iterable[tuple[FunctionNode, str]]) -> Module:
+    """Boils a file down to names; the tree can be dropped afterwards."""
+    names: defaultdict[str, set[str | Import]] = defaultdict(set)
+    classes: dict[str, tuple[Chain, ...]] = {}
+    waiting: list[tuple[ast.AST, str]] = [(tree, "")]
+    while waiting:
+        node, prefix = waiting.pop()
+        for child in ast.iter_child_nodes(node):
+            match child:
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                    names[prefix + name].add("def")
+                    continue
+                case ast.ClassDef(name=name):
+                    names[prefix + name].add("class")
+                    classes[prefix + name] = tuple(filter(None, map(_base, child.bases)))
+                    waiting.append((child, f"{prefix}{name}."))
+                    continue
+                case ast.Name(id=name, ctx=ast.Store()):
+                    names[prefix + name].add("value")
+                case ast.Import() | ast.ImportFrom():
+                    for name, source in _imports(child):
+                        names[prefix + name].add(source)
+            waiting.append((child, prefix))
+    return Module(path, dict(names), classes, tuple(_body(node, name) for node, name in functions))
+
+
+def link(modules: Iterable[Module]) -> dict[tuple[str, str], set[str]]:
+    """The callees of each function that has some, as `path::name`, by `(path, name)`. Calls of itself are left out."""
+    return _Repository(modules).links()
+
+
+def _chain(node: ast.AST) -> Chain:
+    """The dotted name that an expression is, or () when it is something else."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    match node:
+        case ast.Name(id=name):
+            return (name, *reversed(parts))
+        case ast.Call(func=ast.Name(id="super"), args=[]) if parts:
+            return ("super()", *reversed(parts))
+    return ()
+
+
+def _base(node: ast.expr) -> Chain:
+    """The name of a base class, without what stands in brackets: `Generic[T]`."""
+    return _chain(node.value if isinstance(node, ast.Subscript) else node)
+
+
+def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Import]]:
+    """The names that an import binds. `import a.b` binds `a`."""
+    for alias in node.names:
+        if isinstance(node, ast.ImportFrom):
+            yield alias.asname or alias.name, Import(node.module or "", node.level, alias.name)
+        elif alias.asname:
+            yield alias.asname, Import(alias.name)
+        else:
+            yield alias.name.partition(".")[0], Import(alias.name.partition(".")[0])
+
+
+def _body(node: FunctionNode, name: str) -> Body:
+    calls: set[Chain] = set()
+    imports: dict[str, Import] = {}
+    bound: set[str] = set()
+    for inner in ast.walk(node):
+        match inner:
+            case ast.Call(func=func) if chain := _chain(func):
+                calls.add(chain)
+            case ast.Name(id=local, ctx=ast.Store()) | ast.arg(arg=local) | ast.ExceptHandler(name=str(local)):
+                bound.add(local)
+            case ast.FunctionDef(name=local) | ast.AsyncFunctionDef(name=local) | ast.ClassDef(name=local):
+                if inner is not node:
+                    bound.add(local)
+            case ast.Import() | ast.ImportFrom():
+                imports |= _imports(inner)
+    owner = name.rpartition(".")[0]
+    static = any(isinstance(mark, ast.Name) and mark.id == "staticmethod" for mark in node.decorator_list)
+    first = [*node.args.posonlyargs, *node.args.args][:1] if owner and not static else []
+    return Body(name, owner, first[0].arg if first else "", frozenset(calls), imports, frozenset(bound))
+
+
+class _Repository:
+    """Looks names up across files. A place is a path without `.py` and `/__init__`: `src/flask/app`."""
+
+    def __init__(self, modules: Iterable[Module]) -> None:
+        self.modules = {_place(module.path): module for module in modules}
+        self.folders = {str(folder) for place in self.modules for folder in PurePosixPath(place).parents}
+        self.tops: defaultdict[str, set[str]] = defaultdict(set)
+        packages = {place for place, module in self.modules.items() if module.path.endswith("__init__.py")}
+        for place in {*self.modules, *self.folders} - {"."}:
+            *above, name = place.split("/")
+            inside = any("/".join(above[:depth]) in packages for depth in range(1, len(above) + 1))
+            if above in ([], ["src"], ["lib"]) or (place in packages and not inside):
+                self.tops[name].add(place)
+
+    def links(self) -> dict[tuple[str, str], set[str]]:
+        found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        for place, module in self.modules.items():
+            for body in module.bodies:
+                targets = {self._callee(place, body, chain) for chain in body.calls}
+                targets -= {"", f"{module.path}::{body.name}"}
+                if targets:
+                    found[module.path, body.name] |= targets
+        return dict(found)
+
+    def _callee(self, place: str, body: Body, chain: Chain) -> str:
+        match chain:
+            case ("super()", name):
+                meaning = self._inherited(place, body.owner, name, set())
+            case (receiver, name) if body.receiver and receiver == body.receiver:
+                meaning = self._member(place, body.owner, name, set())
+            case (first, *_) if first in body.imports:
+                meaning = self._follow(self._imported(place, body.imports[first], 0), chain[1:])
+            case (first, *_) if first in body.bound:
+                return ""
+            case _:
+                meaning = self._named(place, chain)
+        if meaning and meaning.kind == "class":
+            meaning = self._member(meaning.place, meaning.name, "__init__", set())
+        return f"{self.modules[meaning.place].path}::{meaning.name}" if meaning and meaning.kind == "def" else ""
+
+    def _named(self, place: str, chain: Chain) -> Meaning | None:
+        return self._follow(self._global(place, chain[0], 0), chain[1:])
+
+    def _follow(self, meaning: Meaning | None, rest: Chain) -> Meaning | None:
+        for name in rest:
+            match meaning:
+                case Meaning("module", place):
+                    meaning = self._attribute(place, name, 0)
+                case Meaning("class", place, owner):
+                    meaning = self._member(place, owner, name, set())
+                case _:
+                    return None
+        return meaning
+
+    def _global(self, place: str, name: str, depth: int) -> Meaning | None:
+        """What a top-level name of a module stands for. Imports of imports are followed a few times, not for ever."""
+        module = self.modules.get(place)
+        meanings = module.names.get(name, set()) if module else set()
+        if len(meanings) != 1 or depth > 8:
+            return None
+        meaning = next(iter(meanings))
+        if isinstance(meaning, Import):
+            return self._imported(place, meaning, depth)
+        return None if meaning == "value" else Meaning(meaning, place, name)
+
+    def _attribute(self, place: str, name: str, depth: int) -> Meaning | None:
+        inner = f"{place}/{name}"
+        if inner in self.modules or inner in self.folders:
+            return self._global(place, name, depth + 1) or Meaning("module", inner)
+        return self._global(place, name, depth + 1)
+
+    def _imported(self, place: str, source: Import, depth: int) -> Meaning | None:
+        target = self._location(place, source)
+        if target is None:
+            return None
+        return self._attribute(target, source.name, depth) if source.name else Meaning("module", target)
+
+    def _location(self, place: str, source: Import) -> str | None:
+        """The place of an imported module, if it is one of the repository's."""
+        parts = [part for part in source.module.split(".") if part]
+        if source.level:
+            package = self.modules[place].path.split("/")[: -source.level]
+            base = "/".join([*package, *parts])
+        else:
+            tops = self.tops.get(parts[0], set())
+            if len(tops) != 1:
+                return None
+            base = "/".join([*tops, *parts[1:]])
+        return base if base in self.modules or base in self.folders else None
+
+    def _member(self, place: str, owner: str, name: str, seen: set[tuple[str, str]]) -> Meaning | None:
+        """A method or inner class of a class, its own or inherited."""
+        kinds = self.modules[place].names.get(f"{owner}.{name}")
+        if kinds is None:
+            return self._inherited(place, owner, name, seen)
+        kind = next(iter(kinds))
+        return Meaning(kind, place, f"{owner}.{name}") if len(kinds) == 1 and kind in ("def", "class") else None
+
+    def _inherited(self, place: str, owner: str, name: str, seen: set[tuple[str, str]]) -> Meaning | None:
+        if (place, owner) in seen:
+            return None
+        seen.add((place, owner))
+        for base in self.modules[place].classes.get(owner, ()):
+            parent = self._named(place, base)
+            if parent and parent.kind == "class" and (found := self._member(parent.place, parent.name, name, seen)):
+                return found
+        return None
+
+
+def _place(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__")
