@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from math import inf
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 EVERY = 10.0
 """Seconds between two lines about the same work where no terminal shows a bar."""
+
+WIDE = 10_000
+"""Columns of a table in a pipe: rows are never folded there."""
 
 _CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
@@ -34,7 +38,8 @@ def err() -> "Console":
 def out() -> "Console":
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False)
+    width = None if sys.stdout.isatty() else WIDE
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def say(text: str, *, style: str | None = None) -> None:
@@ -51,7 +56,7 @@ def show(value: object) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> object:
-    """A table for `show`; numbers stand to the right. Whole lines in a pipe, where nobody wraps them."""
+    """A table for `show`; numbers stand to the right, and in a pipe a row is one line."""
     from rich.table import Table
 
     grid = Table(*columns, box=None, header_style="bold", pad_edge=False)
@@ -59,7 +64,6 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> object:
         grid.add_row(*(clean(str(cell)) for cell in row))
         for column, cell in zip(grid.columns, row, strict=True):
             column.justify = "right" if isinstance(cell, int | float) else column.justify
-            column.no_wrap = not out().is_terminal
     return grid
 
 
@@ -87,7 +91,8 @@ class Board:
         self._bars = bars
         self._turn = Lock()
         self._tasks: dict[str, TaskID] = {}
-        self._last: dict[str, tuple[float, str]] = {}
+        self._said: dict[str, tuple[float, str]] = {}
+        self._owed: dict[str, str] = {}
 
     def __call__(self, name: str, done: int, total: int | None = None, note: str = "") -> None:
         """`done` of `total` (None: nobody knows yet) of the work called `name`."""
@@ -99,23 +104,25 @@ class Board:
 
     def close(self) -> None:
         """Says where plain lines had not said it yet how far each work came."""
-        for said, text in self._last.values():
-            if said < 0:
-                say(text)
+        for text in self._owed.values():
+            say(text)
 
     def _bar(self, bars: "Progress", name: str, done: int, total: int | None, note: str) -> None:
         if name not in self._tasks:
-            self._tasks[name] = bars.add_task(clean(name), total=total)
+            self._tasks[name] = bars.add_task(clean(name), total=total, note="")
         bars.update(self._tasks[name], completed=done, total=total, note=clean(note))
 
     def _line(self, name: str, done: int, total: int | None, note: str) -> None:
         text = f"{name} {done}" + ("" if total is None else f"/{total}") + (f"  {note}" if note else "")
         now = monotonic()
-        last, before = self._last.get(name, (-EVERY, ""))
-        due = now - abs(last) >= EVERY or done == total
-        if due and text != before:
+        last, before = self._said.get(name, (-inf, ""))
+        if done != total and now - last < EVERY:
+            self._owed[name] = text
+            return
+        self._owed.pop(name, None)
+        self._said[name] = (now, text)
+        if text != before:
             say(text)
-        self._last[name] = (now, text) if due else (-abs(last), text)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from sera_cli import __version__
-from sera_cli.cli import config, init
+from sera_cli.cli import agents, config, data, doctor, init, runs
 from sera_cli.console import show
 
 app = typer.Typer(
@@ -13,6 +13,7 @@ app = typer.Typer(
     help="Give a private codebase its own coding agent, on weights you own.",
     epilog="Begin with: sera specialize REPO. With no teacher named it rehearses, and nothing leaves this machine.",
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -32,4 +33,8 @@ def sera(
 
 
 app.command()(init.init)
+app.command()(doctor.doctor)
+app.add_typer(agents.app, name="agents")
+app.add_typer(runs.app, name="runs")
+app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")

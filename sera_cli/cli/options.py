@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
 Project = Annotated[Path, typer.Argument(help="The project, or any folder in it.", show_default="this folder")]
+InProject = Annotated[
+    Path, typer.Option("--project", "-C", help="The project.", show_default="the one around this folder")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 

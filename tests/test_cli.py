@@ -1,0 +1,342 @@
+"""The door, as a person meets it: `run` is what `sera` does with its arguments, signals apart."""
+
+import inspect
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sera_cli import __main__ as door
+from sera_cli import __version__, config
+from sera_cli.agents import registry
+from sera_cli.cli import options, runs
+from sera_cli.cli.app import app
+from sera_cli.errors import AuthError, BudgetReached, ConfigError, DataError, SandboxError, SeraError
+from sera_cli.store import write
+from sera_cli.types import AgentCard, Function, Sample
+
+ROOT = Path(__file__).parent.parent
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERA_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+def sera(*arguments: object) -> int:
+    return door.run([str(argument) for argument in arguments])
+
+
+def card(name: str = "shop", note: str = "") -> AgentCard:
+    return AgentCard(
+        name=name, version=0, created="2026-01-02T03:04:05Z", base="rehearsal-1", method="lora",
+        repository="/home/me/shop", commit="0123456789abcdef", alpha=1.0, samples=40, data_digest="d" * 12,
+        recipe="rehearsal", teacher="rehearsal", context=4096, rehearsal=True, scores={"loss_last": 0.25}, note=note,
+    )
+
+
+def registered(folder: Path, *cards: AgentCard) -> None:
+    weights = folder / "weights"
+    weights.mkdir()
+    (weights / "adapter_config.json").write_text("{}")
+    for one in cards:
+        registry.register(config.home("data"), one, weights)
+
+
+def sample(ident: str, *, kept: int = 3) -> Sample:
+    messages = ({"role": "user", "content": "Mend [it].", "train": False},
+                {"role": "assistant", "content": "Mended.", "train": True})
+    return Sample(id=ident, messages=messages, origin="first", kept=kept, steps=3, tokens=100)
+
+
+def a_run(project: Path, name: str = "shop-01234567") -> Path:
+    (project / ".git").mkdir(parents=True, exist_ok=True)
+    folder = project / ".sera" / "runs" / name
+    folder.mkdir(parents=True)
+    function = Function(id="f" * 12, path="a.py", name="f", line=1, end_line=3, signature="f()")
+    write(folder / "1-functions.jsonl", Function, [function])
+    write(folder / "6-samples.jsonl", Sample, [sample("aaaa11112222"), sample("bbbb11112222", kept=2)])
+    return folder
+
+
+def test_the_version_is_one_line(capsys: Captured) -> None:
+    assert sera("--version") == 0
+    assert capsys.readouterr().out == f"sera {__version__}\n"
+
+
+def test_help_opens_no_room() -> None:
+    code = (
+        "import sys\n"
+        "from sera_cli.__main__ import run\n"
+        "run(['--help'])\n"
+        "heavy = {'pydantic', 'torch', 'transformers', 'trl', 'peft', 'datasets', 'httpx', 'git', 'docker', 'jinja2',\n"
+        "         'platformdirs', 'stamina', 'unidiff', 'prompt_toolkit', 'tomli_w', 'numpy'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "doctor" in done.stdout
+
+
+def test_a_mistyped_command_is_one_line_with_the_nearest(capsys: Captured) -> None:
+    assert sera("docter") == 2
+    assert capsys.readouterr().err == "error: No such command 'docter'. Did you mean 'doctor'?; see `sera --help`\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SeraError("it broke"), 1), (ConfigError("it broke"), 2), (DataError("it broke"), 1),
+        (AuthError("it broke"), 4), (SandboxError("it broke"), 1), (BudgetReached("it broke"), 5),
+    ],
+)
+def test_what_we_foresaw_is_one_line_and_its_code(
+    error: SeraError, code: int, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, error)
+    assert sera("doctor") == code
+    assert capsys.readouterr() == ("", "error: it broke\n")
+
+
+def test_with_json_an_error_is_the_one_document(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, DataError("torn\nand worn", Path("a.jsonl"), 7))
+    assert sera("doctor", "--json") == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {
+        "error": {"kind": "DataError", "code": 1, "message": "a.jsonl:7: torn; and worn"}}
+    assert said.err == "error: a.jsonl:7: torn; and worn\n"
+
+
+def test_a_full_disk_is_one_line(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, OSError(28, "No space left on device", "/runs/x"))
+    assert sera("doctor") == 1
+    assert capsys.readouterr().err == (
+        "error: /runs/x: No space left on device; mend that and run the same command again, what was done is kept\n")
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, ZeroDivisionError("a bug"))
+    with pytest.raises(ZeroDivisionError):
+        sera("doctor")
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Has `sera doctor` end in `error`."""
+
+    def examine() -> None:
+        raise error
+
+    monkeypatch.setattr("sera_cli.cli.doctor.examine", examine)
+
+
+SLEEPER = """
+import time
+from sera_cli import __main__ as door
+from sera_cli.cli import doctor
+def examine():
+    try:
+        print("begun", flush=True)
+        time.sleep(60)
+    finally:
+        {tidy}
+doctor.examine = examine
+door.main(["doctor"])
+"""
+
+
+def interrupted(tidy: str, *numbers: int) -> tuple[int, str]:
+    """The exit status and stderr of a command that is sent these signals, one by one, after it has begun."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SLEEPER.format(tidy=tidy)], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as running:
+        assert running.stdout is not None
+        for number in numbers:
+            assert running.stdout.readline().startswith("begun")
+            running.send_signal(number)
+        _, said = running.communicate(timeout=30)
+    return running.returncode, said
+
+
+def test_ctrl_c_ends_with_130_and_one_line() -> None:
+    code, said = interrupted("pass", signal.SIGINT)
+    assert (code, said) == (130, f"\n{door.STOPPED}\n")
+
+
+def test_sigterm_ends_with_143_and_the_same_line() -> None:
+    code, said = interrupted("pass", signal.SIGTERM)
+    assert (code, said) == (143, f"\n{door.STOPPED}\n")
+
+
+def test_a_second_ctrl_c_waits_for_nothing() -> None:
+    tidy = "print('begun to tidy', flush=True); time.sleep(60)"
+    code, said = interrupted(tidy, signal.SIGINT, signal.SIGINT)
+    assert (code, said) == (130, f"\n{door.STOPPED}\n")
+
+
+def test_a_reader_that_leaves_early_hears_no_complaint() -> None:
+    command = f"{sys.executable} -m sera_cli config show --json | head -c 1"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("{", "")
+
+
+def test_every_flag_of_a_knob_is_an_option_of_the_road() -> None:
+    flags = {config.flag_of(field).removeprefix("--").replace("-", "_") for _, field in config.knobs()} - {""}
+    assert flags <= set(inspect.signature(options.ask).parameters)
+    asked = options.ask(Path(), alpha=0.5, teacher="rehearsal", general=Path("/g.jsonl"), jobs=2)
+    assert {key for key, _ in config.knobs()} >= set(asked.flags)
+    settings = asked.settings()
+    assert settings.config.mix == config.Mix(alpha=0.5, general="/g.jsonl")
+    assert (settings.origins["rollout.jobs"], settings.origins["mix.general"]) == ("--jobs", "--general")
+
+
+def test_a_general_file_is_taken_from_the_folder_the_command_was_typed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert options.ask(Path(), general=Path("g.jsonl")).flags["mix.general"] == str(tmp_path / "g.jsonl")
+
+
+def test_init_writes_a_config_that_git_ignores_and_keeps_an_edited_one(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "src").mkdir()
+    assert sera("init", tmp_path / "src") == 0
+    written = tmp_path / ".sera" / "config.toml"
+    assert capsys.readouterr().out == f"{written}\n"
+    assert (tmp_path / ".sera" / ".gitignore").read_text() == "*\n"
+    written.write_text("[mix]\nalpha = 0.75\n")
+    assert sera("init", tmp_path) == 2
+    assert capsys.readouterr().err == f"error: {written} is there already; --force writes over it\n"
+    assert config.resolve(tmp_path).config.mix.alpha == 0.75
+    assert sera("init", tmp_path, "--force") == 0
+    assert config.resolve(tmp_path).config.mix.alpha == 1.0
+
+
+def test_config_show_tells_values_and_where_they_come_from(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / ".sera").mkdir()
+    (tmp_path / ".sera" / "config.toml").write_text('[teacher]\nmodel = "openai:glm"\n')
+    assert sera("config", "show", tmp_path, "--origin") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["teacher.model", '"openai:glm"', str(tmp_path / ".sera" / "config.toml")] in rows
+    assert ["rollout.steps", "115", "default"] in rows
+    assert sera("config", "show", tmp_path, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["teacher"]["model"] == "openai:glm"
+
+
+def test_config_path_names_the_files(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / ".git").mkdir()
+    assert sera("config", "path", tmp_path) == 0
+    assert capsys.readouterr().out == (
+        f"{tmp_path}/.sera/config.toml (not there)\n{os.environ['SERA_HOME']}/config/config.toml (not there)\n")
+
+
+def test_runs_list_counts_what_each_stage_made(tmp_path: Path, capsys: Captured) -> None:
+    folder = a_run(tmp_path)
+    assert sera("runs", "list", "-C", tmp_path, "--json") == 0
+    stages = {"functions": 1, "explored": 0, "issues": 0, "reproduced": 0, "verdicts": 0, "samples": 2}
+    assert json.loads(capsys.readouterr().out) == [
+        {"name": "shop-01234567", "path": str(folder), "stages": stages, "adapter": False}]
+    assert sera("runs", "list", "-C", tmp_path) == 0
+    assert "shop-01234567" in capsys.readouterr().out
+
+
+def test_a_project_without_runs_is_told_how_to_begin_one(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / ".git").mkdir()
+    assert sera("runs", "list", "-C", tmp_path) == 0
+    assert capsys.readouterr() == ("", "no runs here yet; begin one with: sera specialize REPO\n")
+    assert sera("runs", "show", "x", "-C", tmp_path) == 2
+    assert capsys.readouterr().err == "error: no run 'x' here; there are none yet\n"
+
+
+def test_a_mistyped_run_is_told_the_nearest(tmp_path: Path, capsys: Captured) -> None:
+    a_run(tmp_path)
+    assert sera("runs", "show", "shop-0123456", "-C", tmp_path) == 2
+    assert capsys.readouterr().err == "error: no run 'shop-0123456' here; the nearest is shop-01234567\n"
+
+
+def test_runs_show_holds_the_settings_and_the_report(tmp_path: Path, capsys: Captured) -> None:
+    folder = a_run(tmp_path)
+    (folder / "settings.json").write_text('{"sera": 1, "stages": {"mine": {"seed": 3}}}')
+    (folder / "report.json").write_text('{"agent": "shop@1"}')
+    assert sera("runs", "show", folder.name, "-C", tmp_path, "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["settings"], said["report"]) == ({"mine": {"seed": 3}}, {"agent": "shop@1"})
+    assert sera("runs", "show", folder.name, "-C", tmp_path) == 0
+    assert ["mine", "seed", "3"] in [line.split() for line in capsys.readouterr().out.splitlines()]
+
+
+def test_runs_rm_deletes_only_after_a_yes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = a_run(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert sera("runs", "rm", folder.name, "-C", tmp_path) == 1
+    assert folder.is_dir()
+    assert sera("runs", "rm", folder.name, "-C", tmp_path, "--yes") == 0
+    assert not folder.exists()
+
+
+def test_a_torn_line_is_not_counted_as_a_record(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(b'{"sera": 1}\n{}\n{}\n{"to')
+    assert runs.count(tmp_path / "x.jsonl") == 2
+
+
+def test_data_show_lists_samples_and_prints_one(tmp_path: Path, capsys: Captured) -> None:
+    folder = a_run(tmp_path)
+    assert sera("data", "show", folder.name, "-C", tmp_path) == 0
+    said = capsys.readouterr()
+    assert [line.split()[0] for line in said.out.splitlines()] == ["sample", "aaaa11112222", "bbbb11112222"]
+    assert said.err == "2 samples, 2 first, 1 cut to the context, 200 tokens\n"
+    assert sera("data", "show", folder / "6-samples.jsonl", "aaaa") == 0
+    assert capsys.readouterr().out == "── user\nMend [it].\n── assistant (trained)\nMended.\n"
+    assert sera("data", "show", folder.name, "cccc", "-C", tmp_path) == 2
+
+
+def test_agents_are_listed_shown_found_and_removed(tmp_path: Path, capsys: Captured) -> None:
+    registered(tmp_path, card(), card(), card("web"))
+    assert sera("agents", "list", "--json") == 0
+    assert [row["agent"] for row in json.loads(capsys.readouterr().out)] == ["shop@1", "shop@2", "web@1"]
+    assert sera("agents", "path", "shop") == 0
+    newest = Path(capsys.readouterr().out.strip())
+    assert newest == config.home("data") / "agents" / "shop" / "2"
+    assert (newest / "adapter_config.json").is_file()
+    assert sera("agents", "rm", "shop", "-y") == 2
+    assert capsys.readouterr().err == "error: shop has several versions (shop@1, shop@2); say which one\n"
+    assert sera("agents", "rm", "shop@2", "-y") == 0
+    assert not newest.exists()
+    assert sera("agents", "rm", "web", "-y") == 0
+    capsys.readouterr()
+    assert sera("agents", "list", "--json") == 0
+    assert [row["agent"] for row in json.loads(capsys.readouterr().out)] == ["shop@1"]
+
+
+def test_an_agents_card_is_shown_line_by_line(tmp_path: Path, capsys: Captured) -> None:
+    registered(tmp_path, card(note="a toy that proves the road"))
+    assert sera("agents", "show", "shop") == 0
+    said = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert {"agent shop@1", "alpha 1.0", "loss last 0.250", "note a toy that proves the road"} <= set(said)
+
+
+def test_without_agents_the_way_to_one_is_said(capsys: Captured) -> None:
+    assert sera("agents", "list") == 0
+    assert capsys.readouterr().err == "no agents yet; make one with: sera specialize REPO\n"
+    assert sera("agents", "show", "shop") == 2
+
+
+def test_every_command_explains_itself(capsys: Captured) -> None:
+    groups = {group.name: group.typer_instance for group in app.registered_groups if group.typer_instance}
+    verbs = [[command.name or command.callback.__name__] for command in app.registered_commands if command.callback]
+    verbs += [[str(name), command.name or command.callback.__name__] for name, group in groups.items()
+              for command in group.registered_commands if command.callback]
+    assert len(verbs) > 10
+    for verb in verbs:
+        assert sera(*verb, "--help") == 0
+        said = capsys.readouterr().out
+        assert "Usage: sera " + " ".join(verb) in said
+        assert len(said.splitlines()[2].strip()) > 10
+
+

@@ -1,0 +1,97 @@
+"""What reaches a terminal or a pipe, and that repository text stays data on its way there."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from sera_cli import console
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    """Consoles hold on to the stream they first saw; each test brings another."""
+    console.err.cache_clear()
+    console.out.cache_clear()
+    yield
+    console.err.cache_clear()
+    console.out.cache_clear()
+
+
+def test_brackets_and_colons_of_code_are_not_read_as_markup(capsys: Captured) -> None:
+    console.say("items[0] [red]x[/red] :smile:")
+    assert capsys.readouterr().err == "items[0] [red]x[/red] :smile:\n"
+
+
+def test_an_escape_sequence_never_reaches_the_terminal(capsys: Captured) -> None:
+    console.show("a\x1b[2Jb\x9bc")
+    console.show(console.table(("path",), [("\x1b]0;title\x07",)]))
+    assert "\x1b" not in (said := capsys.readouterr().out)
+    assert said.splitlines()[0] == "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}c"
+
+
+def test_a_path_that_is_not_utf_8_can_be_said_and_put_in_json(capsys: Captured) -> None:
+    path = b"caf\xe9.py".decode("utf-8", "surrogateescape")
+    console.say(path)
+    console.document({"path": path})
+    said = capsys.readouterr()
+    assert said.err == "caf\\udce9.py\n"
+    assert json.loads(said.out) == {"path": path}
+
+
+def test_a_document_is_json_whatever_its_length(capsys: Captured) -> None:
+    value = {"long": "x " * 500, "markup": "[bold]", "umlaut": "ü"}
+    console.document(value)
+    said = capsys.readouterr().out
+    assert json.loads(said) == value
+    assert "ü" in said
+
+
+def test_a_row_in_a_pipe_is_one_line(capsys: Captured) -> None:
+    console.show(console.table(("name", "count"), [("n" * 300, 7), ("short", 12)]))
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in said] == [["name", "count"], ["n" * 300, "7"], ["short", "12"]]
+    assert said[1].endswith("    7")
+
+
+def test_progress_without_a_terminal_says_the_beginning_and_the_end(capsys: Captured) -> None:
+    with console.board() as board:
+        for done in range(1, 1001):
+            board("explore", done, 1000, "2 failed")
+    assert capsys.readouterr().err == "explore 1/1000  2 failed\nexplore 1000/1000  2 failed\n"
+
+
+def test_progress_that_is_cut_short_says_how_far_it_came(capsys: Captured) -> None:
+    with pytest.raises(KeyboardInterrupt), console.board() as board:
+        board("explore", 1, 9)
+        board("reproduce", 1)
+        board("explore", 5, 9)
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == "explore 1/9\nreproduce 1\nexplore 5/9\n"
+
+
+def test_a_line_of_progress_comes_every_few_seconds(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 4.0, 11.0, 12.0, 22.0])
+    monkeypatch.setattr(console, "monotonic", lambda: next(now))
+    with console.board() as board:
+        for done in range(5):
+            board("mine", done, 9)
+    assert capsys.readouterr().err == "mine 0/9\nmine 2/9\nmine 4/9\n"
+
+
+def test_a_terminal_gets_bars(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with console.board() as board:
+        board("explore", 3, 9, "[1] failed")
+    said = capsys.readouterr().err
+    assert "3/9" in said
+    assert "[1] failed" in said
+
+
+def test_no_color_is_obeyed(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    console.say("plain", style="red")
+    assert capsys.readouterr().err == "plain\n"
