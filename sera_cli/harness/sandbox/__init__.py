@@ -1,9 +1,13 @@
 """The Sandbox seam: where a model's commands run. A context manager, single use, no reset."""
 
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
+from sera_cli.errors import ConfigError, SandboxError
 from sera_cli.types import Value
+
+if TYPE_CHECKING:
+    from sera_cli.harness.sandbox.copy import PrivateCopy
 
 ROOT = "/testbed"
 """Where the repository is, as commands inside see it."""
@@ -22,14 +26,16 @@ class Sandbox(Protocol):
     """Whether it keeps commands from the network and from the user's files."""
 
     def __enter__(self) -> Self: ...
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
     def run(self, command: str, timeout: float) -> Result:
         """Runs a bash command; the working folder and exported variables carry over to the next one."""
         ...
 
     def read(self, path: str) -> str:
-        """The text of a file inside. Raises FileNotFoundError or IsADirectoryError; SandboxError when it is not text."""
+        """The text of a file inside. Raises FileNotFoundError, IsADirectoryError, or SandboxError if it is not text."""
         ...
 
     def write(self, path: str, text: str) -> None:
@@ -39,3 +45,23 @@ class Sandbox(Protocol):
     def diff(self) -> str:
         """Everything that changed since the start, new files included, as one unified diff (may be empty)."""
         ...
+
+
+def choose(name: str = "auto") -> "type[PrivateCopy]":
+    """The sandbox called `name`: bubblewrap, folder, or auto, which is bubblewrap where it works and folder elsewhere.
+
+    Raises SandboxError when bubblewrap is asked for and does not work here, ConfigError for another name.
+    """
+    from sera_cli.harness.sandbox import bubblewrap, folder
+
+    match name:
+        case "folder":
+            return folder.FolderSandbox
+        case "auto":
+            return folder.FolderSandbox if bubblewrap.probe() else bubblewrap.BubblewrapSandbox
+        case "bubblewrap":
+            if problem := bubblewrap.probe():
+                raise SandboxError(f"bubblewrap does not work here: {problem}; --sandbox folder does without")
+            return bubblewrap.BubblewrapSandbox
+        case _:
+            raise ConfigError(f"no sandbox is called {name}; say auto, bubblewrap or folder")

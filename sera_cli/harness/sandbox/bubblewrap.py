@@ -1,0 +1,77 @@
+"""The bubblewrap sandbox: commands run in namespaces of their own, on a read-only system, without a network.
+
+Covered: the network, the user's files and processes, the environment, credentials in /etc, what commands leave running,
+time, kept output, rlimits. Not covered: faults of the kernel, and what rlimits cannot bound (see copy.py).
+"""
+
+import shutil
+from itertools import chain
+from pathlib import Path
+
+from sera_cli.errors import SandboxError
+from sera_cli.harness.sandbox.copy import PrivateCopy, trial
+from sera_cli.harness.sandbox.places import INSIDE, Walls, python_home
+
+USER = "1000"
+ACCOUNTS = {
+    "passwd": f"user:x:{USER}:{USER}::{INSIDE['home']}:/bin/bash\n",
+    "group": f"user:x:{USER}:\n",
+    "hosts": "127.0.0.1 localhost testbed\n",
+}
+SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+LOOKUPS = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "mime.types", "nsswitch.conf")
+"""What programs look up in /etc and is no secret."""
+
+
+class BubblewrapSandbox(PrivateCopy):
+    isolates = True
+
+    def __init__(self, base: Path) -> None:
+        super().__init__(base, _walls)
+
+
+def probe() -> str:
+    """Empty where it works, else why not, in one line."""
+    return trial(_walls)
+
+
+def _walls(folder: Path, base: Path) -> Walls:
+    program = shutil.which("bwrap")
+    if program is None:
+        raise SandboxError("bubblewrap is not installed; try `apt-get install bubblewrap`")
+    prefix = [
+        program, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
+        "--uid", USER, "--gid", USER, "--hostname", "testbed",
+        *_system(), "--proc", "/proc", "--dev", "/dev", *_places(folder), *_python(),
+        "--remount-ro", "/", "--chdir", "/",
+    ]
+    git = ["--bind", str(folder / "git"), INSIDE["git"], "--ro-bind", str(base / ".git" / "objects"), INSIDE["objects"]]
+    return Walls(folder, INSIDE, prefix, git, ["--"])
+
+
+def _system() -> list[str]:
+    made = ["--ro-bind", "/usr", "/usr"]
+    for path in (Path("/", name) for name in SYSTEM):
+        if path.is_symlink():
+            made += ["--symlink", str(path.readlink()), str(path)]
+        elif path.is_dir():
+            made += ["--ro-bind", str(path), str(path)]
+    return [*made, *chain(*(("--ro-bind-try", f"/etc/{name}", f"/etc/{name}") for name in LOOKUPS))]
+
+
+def _places(folder: Path) -> list[str]:
+    accounts = folder / "etc"
+    accounts.mkdir()
+    for name, text in ACCOUNTS.items():
+        (accounts / name).write_text(text, encoding="utf-8")
+    writable = (("--bind", str(folder / place), INSIDE[place]) for place in ("testbed", "tmp", "home", "state"))
+    fixed = (("--ro-bind", str(accounts / name), f"/etc/{name}") for name in ACCOUNTS)
+    empty = (("--dir", INSIDE[place]) for place in ("git", "objects"))
+    binaries = ("--ro-bind", str(folder / "bin"), INSIDE["bin"])
+    return [*chain(*writable, *fixed, *empty, binaries), "--symlink", INSIDE["tmp"], "/var/tmp"]
+
+
+def _python() -> list[str]:
+    """Bound twice: where a model sees it, and where its own libraries may look for themselves."""
+    home = str(python_home() or "")
+    return ["--ro-bind", home, INSIDE["python"], "--ro-bind", home, home] if home else []

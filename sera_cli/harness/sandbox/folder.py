@@ -1,0 +1,32 @@
+"""The folder sandbox: commands run in a private copy, with a clean environment, as the user who runs sera.
+
+It keeps rollouts apart from one another and from the user's checkout; it is no prison. Covered: time, kept output,
+rlimits, what commands leave running, credentials in the environment. Not covered: the network, the user's files.
+"""
+
+import re
+from pathlib import Path
+
+from sera_cli.errors import SandboxError
+from sera_cli.harness.sandbox.copy import PrivateCopy, trial
+from sera_cli.harness.sandbox.places import INSIDE, Walls, python_home
+
+
+class FolderSandbox(PrivateCopy):
+    def __init__(self, base: Path) -> None:
+        super().__init__(base, _walls)
+
+
+def probe() -> str:
+    """Empty where it works, else why not, in one line."""
+    return trial(_walls)
+
+
+def _walls(folder: Path, base: Path) -> Walls:
+    """Raises SandboxError for a folder whose path would fall apart in a command."""
+    if not re.fullmatch(r"[\w/.-]+", str(folder), re.ASCII):
+        raise SandboxError(f"the folder sandbox needs a plain path, not {folder.parent}; set TMPDIR to another folder")
+    (folder / "objects").symlink_to(base / ".git" / "objects")
+    names = {place: str(folder / place) for place in INSIDE}
+    home = python_home()
+    return Walls(folder, names | ({"python": str(home)} if home else {}), mark=str(folder))

@@ -1,0 +1,87 @@
+"""The places of a sandbox, what commands call them, and the clean environment that names them.
+
+A model sees the same paths in every sandbox, and never a path of the machine: trajectories hold what it sees.
+"""
+
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sera_cli.harness.sandbox import ROOT
+
+INSIDE = {
+    "testbed": ROOT, "tmp": "/tmp", "home": "/home/user", "bin": "/opt/bin", "python": "/opt/python",
+    "state": "/run/sera", "git": "/run/git", "objects": "/run/objects",
+}
+"""Every place by name, and the path a model knows it by."""
+
+SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
+ENVIRONMENT = {
+    "LANG": "C.UTF-8", "TZ": "UTC", "TERM": "dumb", "PAGER": "cat", "GIT_PAGER": "cat", "GIT_EDITOR": "true",
+    "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0",
+    "GIT_AUTHOR_NAME": "user", "GIT_AUTHOR_EMAIL": "user@localhost",
+    "GIT_COMMITTER_NAME": "user", "GIT_COMMITTER_EMAIL": "user@localhost",
+    "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0",
+}
+
+
+@dataclass(frozen=True)
+class Walls:
+    """How commands run in the private folder `folder`.
+
+    A command is started by `prefix`, sera's own git by `prefix` and `git`; `end` stands before either. `names` says how
+    commands see each place of INSIDE. `mark` is a text that the environment of these commands alone holds.
+    """
+
+    folder: Path
+    names: dict[str, str]
+    prefix: list[str] = field(default_factory=list)
+    git: list[str] = field(default_factory=list)
+    end: list[str] = field(default_factory=list)
+    mark: str = ""
+
+    def environment(self) -> dict[str, str]:
+        """All that a command knows: nothing of the environment that sera itself was started with."""
+        names = self.names
+        own = [names["bin"], *([names["python"] + "/bin"] if python_home() else [])]
+        return ENVIRONMENT | {
+            "PATH": ":".join([*own, *SYSTEM_PATH]), "HOME": names["home"], "TMPDIR": names["tmp"],
+        }
+
+    def inward(self, text: str) -> str:
+        """Text with the paths a model knows, as commands need it. A path that only ends like one of them is left."""
+        known = {path: self.names[place] for place, path in INSIDE.items() if self.names[place] != path}
+        if not known:
+            return text
+        paths = "|".join(map(re.escape, known))
+        pattern = rf"(?<![\w.~$/)}}\]*?`-])(?:{paths})(?![\w-]|\.\w)"
+        return re.sub(pattern, lambda found: known[found[0]], text)
+
+    def outward(self, text: str) -> str:
+        """Output of commands, with the paths a model knows."""
+        home = python_home()
+        real = {name: INSIDE[place] for place, name in self.names.items()}
+        real |= {str(self.folder) + "/": "/", str(self.folder): "/"} | ({str(home): INSIDE["python"]} if home else {})
+        for path in sorted(real, key=len, reverse=True):
+            text = text.replace(path, real[path])
+        return text
+
+
+def python_home() -> Path | None:
+    """The installation of the Python that runs sera; None where it is part of the system, or holds a home folder."""
+    home = Path(sys.base_prefix).resolve()
+    return None if home.is_relative_to("/usr") or Path.home().resolve().is_relative_to(home) else home
+
+
+def lay_out(walls: Walls) -> None:
+    """Makes the places of a private folder. `python` and `python3` in bin/ are the Python that runs sera."""
+    for place in ("testbed", "tmp", "home", "bin", "state", "git"):
+        (walls.folder / place).mkdir()
+    target, home = Path(sys.executable).resolve(), python_home()
+    if home and target.is_relative_to(home):
+        target = Path(walls.names["python"]) / target.relative_to(home)
+    elif not target.is_relative_to("/usr"):
+        return
+    for name in ("python", "python3"):
+        (walls.folder / "bin" / name).symlink_to(target)
