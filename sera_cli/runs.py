@@ -2,8 +2,10 @@
 
 import fcntl
 import json
+import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,7 @@ Settings = dict[str, Any]
 
 
 class Run(Value):
-    """The paths of one run. A stage's file holds Records of one kind; `scratch` is emptied whenever a run begins."""
+    """The paths of one run. A stage's file holds Records of one kind."""
 
     folder: Path
 
@@ -54,10 +56,6 @@ class Run(Value):
         return self.folder / "adapter"
 
     @property
-    def scratch(self) -> Path:
-        return self.folder / "scratch"
-
-    @property
     def report(self) -> Path:
         return self.folder / "report.json"
 
@@ -88,7 +86,7 @@ def named(root: Path, name: str) -> Run:
 
 @contextmanager
 def held(run: Run) -> Iterator[Run]:
-    """Creates the folder and holds it for this process; empties its scratch folder before and after.
+    """Creates the folder and holds it for this process.
 
     Raises SeraError when another process holds it.
     """
@@ -104,12 +102,25 @@ def held(run: Run) -> Iterator[Run]:
             raise SeraError(
                 f"another sera works in {run.folder}; wait for it, or name another run with --run"
             ) from None
-        shutil.rmtree(run.scratch, ignore_errors=True)
-        run.scratch.mkdir()
-        try:
-            yield run
-        finally:
-            shutil.rmtree(run.scratch, ignore_errors=True)
+        yield run
+
+
+@contextmanager
+def scratch(run: Run) -> Iterator[Path]:
+    """An empty folder of this run among the temporary files, for as long as the run is held.
+
+    It has the same name each time, so what a killed process left there goes with the next one.
+    """
+    folder = Path(tempfile.gettempdir()) / f"sera-{os.getuid()}-{digest(str(run.folder.absolute()))}"
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise DataError(f"cannot be made ({error.strerror}); set TMPDIR to a folder of your own", folder) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def settled(run: Run) -> dict[str, Settings]:

@@ -37,7 +37,12 @@ def read(path: Path, kind: type[Made]) -> dict[str, Made]:
 
     Raises DataError, with path and line, for a whole line that is not a `kind`.
     """
-    return {record.id: record for _, record in _scan(path, kind)}
+    return {record.id: record for _, record in _places(path, kind)}
+
+
+def scan(path: Path, kind: type[Made]) -> Iterator[Made]:
+    """Every record as it was written, one at a time, those that a later attempt replaced among them."""
+    return (record for _, record in _places(path, kind))
 
 
 def about(path: Path, kind: type[Record]) -> dict[str, Any]:
@@ -91,7 +96,7 @@ def grow(
     before it is yielded. At most `ahead` items are taken before the oldest is yielded, so that chained calls stream
     and memory stays flat. An item whose id came before is passed over.
     """
-    places = {record.id: place for place, record in _scan(path, kind)}
+    places = {record.id: place for place, record in _places(path, kind)}
     append = _appender(path, kind)
     waiting: list[tuple[Item, Future[Made]]] = []
     seen: set[str] = set()
@@ -151,7 +156,7 @@ def _cut_torn_tail(path: Path) -> None:
         os.truncate(path, keep)
 
 
-def _scan(path: Path, kind: type[Made]) -> Iterator[tuple[Place, Made]]:
+def _places(path: Path, kind: type[Made]) -> Iterator[tuple[Place, Made]]:
     if not path.exists():
         return
     with _writing(path), path.open("rb") as file:

@@ -48,19 +48,15 @@ def test_unreadable_settings_are_named(tmp_path: Path) -> None:
         runs.settled(run)
 
 
-def test_a_run_is_held_by_one_process_and_its_scratch_is_emptied(tmp_path: Path) -> None:
+def test_a_run_is_held_by_one_process_at_a_time(tmp_path: Path) -> None:
     run = runs.named(tmp_path, "r")
-    left = run.scratch / "left"
-    left.mkdir(parents=True)
     with runs.held(run):
-        assert run.scratch.is_dir() and not left.exists()
         code = (
             "import sys, pathlib; from sera_cli import runs\n"
             "with runs.held(runs.Run(folder=pathlib.Path(sys.argv[1]))): pass"
         )
         other = subprocess.run([sys.executable, "-c", code, str(run.folder)], capture_output=True, text=True)
         assert other.returncode == 1 and "another sera works in" in other.stderr
-    assert not run.scratch.exists()
     with runs.held(run):
         pass
 
@@ -80,3 +76,13 @@ def test_settings_are_json_a_person_can_read(tmp_path: Path) -> None:
     run.folder.mkdir(parents=True)
     runs.settle(run, "generate", {"seed": 3})
     assert json.loads(run.settings.read_text()) == {"sera": 1, "stages": {"generate": {"seed": 3}}}
+
+
+def test_what_a_killed_run_left_among_the_temporary_files_goes_with_the_next(tmp_path: Path) -> None:
+    run = runs.named(tmp_path, "r")
+    with runs.scratch(run) as folder:
+        (folder / "left").write_text("x")
+        assert folder.stat().st_mode & 0o777 == 0o700
+        with runs.scratch(run) as again:
+            assert again == folder and list(again.iterdir()) == []
+    assert not folder.exists()

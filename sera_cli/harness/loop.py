@@ -10,8 +10,11 @@ from sera_cli import templates
 from sera_cli.errors import Cancelled, ContextOverflow, ModelError, SandboxError
 from sera_cli.harness.model import Model, OnText
 from sera_cli.harness.sandbox import ROOT, Sandbox
-from sera_cli.harness.tools import Toolbox, problem, specs
+from sera_cli.harness.tools import Toolbox, observation, problem, specs
 from sera_cli.types import Exit, Message, Policy, Reply, Step, Task, Trajectory, Usage, Value
+
+NO_CALL = "there is no tool call in it"
+"""The problem of a reply in plain words: wrong in a rollout, an answer in a chat."""
 
 
 class Limits(Value):
@@ -127,7 +130,7 @@ def _checked(reply: Reply) -> Reply:
     """The reply with its problem named, if a call in it cannot be carried out or there is none."""
     if reply.problem:
         return reply
-    found = "there is no tool call in it" if not reply.calls else next(filter(None, map(problem, reply.calls)), "")
+    found = NO_CALL if not reply.calls else next(filter(None, map(problem, reply.calls)), "")
     return reply.model_copy(update={"problem": found, "calls": ()}) if found else reply
 
 
@@ -135,7 +138,7 @@ def _act(reply: Reply, toolbox: Toolbox) -> tuple[list[Message], bool]:
     results: list[Message] = []
     for call in reply.calls:
         outcome = toolbox.call(call)
-        results.append({"role": "tool", "tool_call_id": call.id, "content": "OBSERVATION:\n" + outcome.text})
+        results.append(observation(call, outcome.text))
         if outcome.done:
             return results, True
     return results, False

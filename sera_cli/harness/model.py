@@ -1,6 +1,5 @@
 """The Model seam, and the client for teachers that speak OpenAI chat completions."""
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -135,18 +134,13 @@ def read_reply(answer: dict[str, Any]) -> Reply:
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"the teacher's answer is not a chat completion ({type(error).__name__}: {error})") from error
     message.setdefault("content", "")
-    wrong = next(filter(None, map(_unreadable, calls)), "")
-    if choice.get("finish_reason") == "length":
-        wrong = "it was cut off at the token limit; be briefer"
-    return Reply(message=message, calls=() if wrong else tuple(calls), usage=_usage(answer), problem=wrong)
-
-
-def _unreadable(call: ToolCall) -> str:
-    try:
-        value = json.loads(call.arguments)
-    except ValueError as error:
-        return f"the arguments of {call.name} are not JSON: {error}"
-    return "" if isinstance(value, dict) else f"the arguments of {call.name} are not a JSON object"
+    cut = choice.get("finish_reason") == "length"
+    return Reply(
+        message=message,
+        calls=() if cut else tuple(calls),
+        usage=_usage(answer),
+        problem="it was cut off at the token limit; be briefer" if cut else "",
+    )
 
 
 def _usage(answer: dict[str, Any]) -> Usage:

@@ -93,14 +93,25 @@ def generate(pipeline: Pipeline, tasks: list[Task], goal: Goal) -> Tally:
 
 
 def wave(tally: Tally, goal: Goal) -> int:
-    """How many more functions to try: four fifths of what the yield so far says is missing.
+    """How many more functions to try: four fifths of what the yield so far says is missing."""
+    return max(SMALLEST_WAVE, ceil(0.8 * missing(tally, goal)))
 
-    It starts from a guess of 0.8 first and 0.4 second rollouts a function, worth ten functions of evidence.
+
+def missing(tally: Tally, goal: Goal) -> float:
+    """How many more functions the goal asks for, at the yield so far.
+
+    That starts from a guess of 0.8 first and 0.4 second rollouts a function, worth ten functions of evidence.
     """
     seen = tally.used + 10
     first = (goal.first - tally.first) * seen / (tally.first + 8)
     second = (goal.second - tally.second) * seen / (tally.second + 4)
-    return max(SMALLEST_WAVE, ceil(0.8 * max(first, second)))
+    return max(0.0, first, second)
+
+
+def expected(goal: Goal, functions: int) -> int:
+    """Rollouts, first and second, that a run is likely to make before there is any evidence of its yield."""
+    first = min(functions, ceil(missing(Tally(), goal)))
+    return first + ceil(0.8 * first)
 
 
 def _wave(pipeline: Pipeline, tasks: list[Task], goal: Goal, tally: Tally, patches: set[str]) -> Tally:
