@@ -1,4 +1,4 @@
-"""Every knob: its default, its sentence, and where its value comes from.
+"""What is in force: the value of every knob, and where it comes from.
 
 A flag beats the environment (`SERA_SECTION_KEY`), which beats the project's `.sera/config.toml`, which beats
 the user's `config.toml`, which beats the default. The origin of each value is kept.
@@ -9,13 +9,13 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from re import fullmatch
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import TypeAdapter, ValidationError
 
 from sera_cli.errors import ConfigError
+from sera_cli.knobs import Config as Config
+from sera_cli.knobs import flag_of, knobs, section
 from sera_cli.types import Value
 
 FILES = ("mix.general", "generate.demonstrations")
@@ -23,113 +23,6 @@ FILES = ("mix.general", "generate.demonstrations")
 
 PLACES = ("student.model", "train.recipe")
 """Knobs that name something known or a place on disk; `./…`, `../…` and `~/…` are places."""
-
-
-def knob(default: Any, sentence: str, *, flag: str = "", **limits: Any) -> Any:
-    """A field with its sentence, and the flag that sets it for one command."""
-    return Field(default, description=sentence, json_schema_extra={"flag": flag}, **limits)
-
-
-def _teacher(name: str) -> str:
-    kind, _, model = name.partition(":")
-    if name in ("", "rehearsal") or (kind == "openai" and model):
-        return name
-    raise ValueError("should be rehearsal, or openai:MODEL for a server that speaks OpenAI chat completions")
-
-
-def _name(name: str) -> str:
-    if fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*)?", name):
-        return name
-    raise ValueError("should begin with a letter or digit, and go on with those, dots, dashes, underscores")
-
-
-class Teacher(Value):
-    """The model that writes the trajectories an agent learns from."""
-
-    model: Annotated[str, AfterValidator(_teacher)] = knob(
-        "", "rehearsal, or openai:MODEL. Empty: none is named, and specialize rehearses.", flag="--teacher")
-    url: str = knob(
-        "", "Base URL of the teacher's server, such as http://localhost:8000/v1.", flag="--teacher-url")
-    temperature: float = knob(0.6, "Sampling temperature (SERA paper, section 3.1).", ge=0, le=2)
-    max_tokens: int = knob(8192, "The longest single reply, in tokens.", ge=1)
-    timeout: float = knob(600.0, "Seconds to wait for one reply.", gt=0)
-
-
-class Student(Value):
-    """The open-weight model that becomes the agent."""
-
-    model: str = knob(
-        "", "rehearsal, a Hugging Face id or a local folder. Empty: rehearsal, and only in a rehearsal.",
-        flag="--student")
-    context: int = knob(0, "Tokens of one training sample. 0: the student's own context.", ge=0)
-
-
-class Rollout(Value):
-    """How a model works in the repository."""
-
-    steps: int = knob(115, "The most steps of one rollout.", ge=1)
-    requeries: int = knob(3, "How often a malformed reply is asked for again, in a row.", ge=0)
-    seconds: float = knob(1800.0, "The longest one rollout's commands may run, in seconds.", gt=0)
-    command_seconds: float = knob(300.0, "The longest one command may run, in seconds.", gt=0)
-    sandbox: Literal["auto", "bubblewrap", "folder"] = knob(
-        "auto", "Where commands run: bubblewrap isolates, folder does not, auto takes the best that works.",
-        flag="--sandbox")
-    jobs: int = knob(
-        0, "Rollouts at the same time. 0: chosen for the machine and the teacher.", flag="--jobs", ge=0)
-    tries: int = knob(3, "How often a first rollout is begun until one passes the teacher's own check.", ge=1)
-
-
-class Generate(Value):
-    """How many samples the repository is to give."""
-
-    samples: int = knob(
-        0, "Training samples wanted from the repository. 0: 8000, or 40 in a rehearsal.",
-        flag="--samples", ge=0)
-    seed: int = knob(0, "Decides functions, prompts and order; same seed, same work.", flag="--seed", ge=0)
-    demonstrations: str = knob(
-        "", "A TOML file of [[issue]] tables, each with a text to take the style from. Empty: our own.")
-
-
-class Verify(Value):
-    """Which second rollouts count."""
-
-    threshold: float = knob(
-        0.5, "The least line recall of a second rollout's patch, 0 to 1.", flag="--threshold", ge=0, le=1)
-
-
-class Mix(Value):
-    """How much of the training data is the repository's own."""
-
-    alpha: float = knob(
-        1.0, "Share of repository samples in the training data, 0 to 1.", flag="--alpha", ge=0, le=1)
-    general: str = knob(
-        "", "A JSONL file of general coding samples; needed when alpha is below 1.", flag="--general")
-
-
-class Train(Value):
-    """How the student learns."""
-
-    method: Literal["auto", "lora", "full"] = knob(
-        "auto", "lora trains an adapter, full all parameters, auto what suits the student.", flag="--method")
-    recipe: str = knob("", "Name of a shipped recipe, or a TOML file. Empty: what suits student and method.")
-
-
-class Agent(Value):
-    """What comes out."""
-
-    name: Annotated[str, AfterValidator(_name)] = knob(
-        "", "Name of the agent in the registry. Empty: the repository's.", flag="--name")
-
-
-class Config(Value):
-    teacher: Teacher = Teacher()
-    student: Student = Student()
-    rollout: Rollout = Rollout()
-    generate: Generate = Generate()
-    verify: Verify = Verify()
-    mix: Mix = Mix()
-    train: Train = Train()
-    agent: Agent = Agent()
 
 
 class Resolved(Value):
@@ -155,18 +48,6 @@ def resolve(
         values[key] = value
         origins[key] = origin
     return Resolved(config=_config(values, origins), origins=origins)
-
-
-def knobs() -> Iterator[tuple[str, FieldInfo]]:
-    """Every `section.key` with its field, in the order they are shown."""
-    for section, of in Config.model_fields.items():
-        for key, field in _section(of).model_fields.items():
-            yield f"{section}.{key}", field
-
-
-def flag_of(field: FieldInfo) -> str:
-    extra = field.json_schema_extra
-    return str(extra.get("flag", "")) if isinstance(extra, dict) else ""
 
 
 def project(folder: Path) -> Path:
@@ -211,18 +92,13 @@ def written() -> str:
         "# variable beat what is said here; `sera config show --origin` tells what is in force.",
         "",
     ]
-    for section, of in Config.model_fields.items():
-        model = _section(of)
-        lines += [f"# {model.__doc__}", f"[{section}]"]
+    for name, of in Config.model_fields.items():
+        model = section(of)
+        lines += [f"# {model.__doc__}", f"[{name}]"]
         for key, field in model.model_fields.items():
             lines += [f"# {field.description}", "#" + tomli_w.dumps({key: field.default}).strip()]
         lines.append("")
     return "\n".join(lines)
-
-
-def _section(field: FieldInfo) -> type[Value]:
-    assert isinstance(field.annotation, type) and issubclass(field.annotation, Value)
-    return field.annotation
 
 
 def _said(
@@ -243,16 +119,16 @@ def _said(
 def _from_file(path: Path, root: Path) -> Iterator[tuple[str, Any, str]]:
     known = dict(knobs())
     sections = list(Config.model_fields)
-    for section, table in _toml(path).items():
-        if section not in sections:
-            raise ConfigError(f"{path}: unknown section {section}{_nearest(section, sections)}")
+    for name, table in _toml(path).items():
+        if name not in sections:
+            raise ConfigError(f"{path}: unknown section {name}{_nearest(name, sections)}")
         if not isinstance(table, dict):
-            raise ConfigError(f"{path}: {section} is a section; write [{section}] and its keys below it")
+            raise ConfigError(f"{path}: {name} is a section; write [{name}] and its keys below it")
         for key, value in table.items():
-            name = f"{section}.{key}"
-            if name not in known:
-                raise ConfigError(f"{path}: unknown key {name}{_nearest(name, list(known))}")
-            yield name, _placed(name, value, root), str(path)
+            full = f"{name}.{key}"
+            if full not in known:
+                raise ConfigError(f"{path}: unknown key {full}{_nearest(full, list(known))}")
+            yield full, _placed(full, value, root), str(path)
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -271,7 +147,7 @@ def _toml(path: Path) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
     """Variables of our sections; an empty one counts as not set."""
     fields = {f"SERA_{key.replace('.', '_').upper()}": (key, field) for key, field in knobs()}
-    ours = tuple(f"SERA_{section.upper()}_" for section in Config.model_fields)
+    ours = tuple(f"SERA_{name.upper()}_" for name in Config.model_fields)
     for variable in sorted(environ):
         text = environ[variable]
         if not text or not variable.startswith(ours):
@@ -297,14 +173,14 @@ def _placed(key: str, value: Any, root: Path) -> Any:
 
 def _config(values: Mapping[str, Any], origins: Mapping[str, str]) -> Config:
     sections: dict[str, dict[str, Any]] = {}
-    for name, value in values.items():
-        section, _, key = name.partition(".")
-        sections.setdefault(section, {})[key] = value
+    for full, value in values.items():
+        name, _, key = full.partition(".")
+        sections.setdefault(name, {})[key] = value
     try:
         return Config.model_validate(sections, strict=True)
     except ValidationError as error:
-        name = ".".join(map(str, error.errors(include_url=False)[0]["loc"][:2]))
-        raise _refused(name, values[name], origins[name], error) from error
+        full = ".".join(map(str, error.errors(include_url=False)[0]["loc"][:2]))
+        raise _refused(full, values[full], origins[full], error) from error
 
 
 def _refused(key: str, value: object, origin: str, error: ValidationError) -> ConfigError:

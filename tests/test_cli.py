@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sera_cli import __main__ as door
-from sera_cli import __version__, config
+from sera_cli import __version__, config, knobs
 from sera_cli.agents import registry
 from sera_cli.cli import options, runs
 from sera_cli.cli.app import app
@@ -187,12 +187,12 @@ def test_a_reader_that_leaves_early_hears_no_complaint() -> None:
 
 
 def test_every_flag_of_a_knob_is_an_option_of_the_road() -> None:
-    flags = {config.flag_of(field).removeprefix("--").replace("-", "_") for _, field in config.knobs()} - {""}
+    flags = {knobs.flag_of(field).removeprefix("--").replace("-", "_") for _, field in knobs.knobs()} - {""}
     assert flags <= set(inspect.signature(options.ask).parameters)
     asked = options.ask(Path(), alpha=0.5, teacher="rehearsal", general=Path("/g.jsonl"), jobs=2)
-    assert {key for key, _ in config.knobs()} >= set(asked.flags)
+    assert {key for key, _ in knobs.knobs()} >= set(asked.flags)
     settings = asked.settings()
-    assert settings.config.mix == config.Mix(alpha=0.5, general="/g.jsonl")
+    assert settings.config.mix == knobs.Mix(alpha=0.5, general="/g.jsonl")
     assert (settings.origins["rollout.jobs"], settings.origins["mix.general"]) == ("--jobs", "--general")
 
 

@@ -1,0 +1,135 @@
+"""The knobs: every setting with its default and its sentence, in frozen sections."""
+
+from collections.abc import Iterator
+from re import fullmatch
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic.fields import FieldInfo
+
+from sera_cli.types import Value
+
+
+def knob(default: Any, sentence: str, *, flag: str = "", **limits: Any) -> Any:
+    """A field with its sentence, and the flag that sets it for one command."""
+    return Field(default, description=sentence, json_schema_extra={"flag": flag}, **limits)
+
+
+def _teacher(name: str) -> str:
+    kind, _, model = name.partition(":")
+    if name in ("", "rehearsal") or (kind == "openai" and model):
+        return name
+    raise ValueError("should be rehearsal, or openai:MODEL for a server that speaks OpenAI chat completions")
+
+
+def _name(name: str) -> str:
+    if fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*)?", name):
+        return name
+    raise ValueError("should begin with a letter or digit, and go on with those, dots, dashes, underscores")
+
+
+class Teacher(Value):
+    """The model that writes the trajectories an agent learns from."""
+
+    model: Annotated[str, AfterValidator(_teacher)] = knob(
+        "", "rehearsal, or openai:MODEL. Empty: none is named, and specialize rehearses.", flag="--teacher")
+    url: str = knob(
+        "", "Base URL of the teacher's server, such as http://localhost:8000/v1.", flag="--teacher-url")
+    temperature: float = knob(0.6, "Sampling temperature (SERA paper, section 3.1).", ge=0, le=2)
+    max_tokens: int = knob(8192, "The longest single reply, in tokens.", ge=1)
+    timeout: float = knob(600.0, "Seconds to wait for one reply.", gt=0)
+
+
+class Student(Value):
+    """The open-weight model that becomes the agent."""
+
+    model: str = knob(
+        "", "rehearsal, a Hugging Face id or a local folder. Empty: rehearsal, and only in a rehearsal.",
+        flag="--student")
+    context: int = knob(0, "Tokens of one training sample. 0: the student's own context.", ge=0)
+
+
+class Rollout(Value):
+    """How a model works in the repository."""
+
+    steps: int = knob(115, "The most steps of one rollout.", ge=1)
+    requeries: int = knob(3, "How often a malformed reply is asked for again, in a row.", ge=0)
+    seconds: float = knob(1800.0, "The longest one rollout's commands may run, in seconds.", gt=0)
+    command_seconds: float = knob(300.0, "The longest one command may run, in seconds.", gt=0)
+    sandbox: Literal["auto", "bubblewrap", "folder"] = knob(
+        "auto", "Where commands run: bubblewrap isolates, folder does not, auto takes the best that works.",
+        flag="--sandbox")
+    jobs: int = knob(
+        0, "Rollouts at the same time. 0: chosen for the machine and the teacher.", flag="--jobs", ge=0)
+    tries: int = knob(3, "How often a first rollout is begun until one passes the teacher's own check.", ge=1)
+
+
+class Generate(Value):
+    """How many samples the repository is to give."""
+
+    samples: int = knob(
+        0, "Training samples wanted from the repository. 0: 8000, or 40 in a rehearsal.",
+        flag="--samples", ge=0)
+    seed: int = knob(0, "Decides functions, prompts and order; same seed, same work.", flag="--seed", ge=0)
+    demonstrations: str = knob(
+        "", "A TOML file of [[issue]] tables, each with a text to take the style from. Empty: our own.")
+
+
+class Verify(Value):
+    """Which second rollouts count."""
+
+    threshold: float = knob(
+        0.5, "The least line recall of a second rollout's patch, 0 to 1.", flag="--threshold", ge=0, le=1)
+
+
+class Mix(Value):
+    """How much of the training data is the repository's own."""
+
+    alpha: float = knob(
+        1.0, "Share of repository samples in the training data, 0 to 1.", flag="--alpha", ge=0, le=1)
+    general: str = knob(
+        "", "A JSONL file of general coding samples; needed when alpha is below 1.", flag="--general")
+
+
+class Train(Value):
+    """How the student learns."""
+
+    method: Literal["auto", "lora", "full"] = knob(
+        "auto", "lora trains an adapter, full all parameters, auto what suits the student.", flag="--method")
+    recipe: str = knob("", "Name of a shipped recipe, or a TOML file. Empty: what suits student and method.")
+
+
+class Agent(Value):
+    """What comes out."""
+
+    name: Annotated[str, AfterValidator(_name)] = knob(
+        "", "Name of the agent in the registry. Empty: the repository's.", flag="--name")
+
+
+class Config(Value):
+    teacher: Teacher = Teacher()
+    student: Student = Student()
+    rollout: Rollout = Rollout()
+    generate: Generate = Generate()
+    verify: Verify = Verify()
+    mix: Mix = Mix()
+    train: Train = Train()
+    agent: Agent = Agent()
+
+
+def section(field: FieldInfo) -> type[Value]:
+    """The model of a section, given its field in Config."""
+    assert isinstance(field.annotation, type) and issubclass(field.annotation, Value)
+    return field.annotation
+
+
+def knobs() -> Iterator[tuple[str, FieldInfo]]:
+    """Every `section.key` with its field, in the order they are shown."""
+    for name, of in Config.model_fields.items():
+        for key, field in section(of).model_fields.items():
+            yield f"{name}.{key}", field
+
+
+def flag_of(field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    return str(extra.get("flag", "")) if isinstance(extra, dict) else ""

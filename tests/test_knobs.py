@@ -1,0 +1,39 @@
+"""The settings as values: what they say of themselves, and what they refuse."""
+
+import pytest
+from pydantic import ValidationError
+
+from sera_cli import knobs
+
+
+def test_every_knob_has_a_sentence_and_a_default() -> None:
+    found = dict(knobs.knobs())
+    assert [key for key, field in found.items() if not (field.description or "").endswith(".")] == []
+    assert [key for key, field in found.items() if field.is_required()] == []
+
+
+def test_a_config_is_not_changed_once_it_is_made() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        knobs.Config().mix.alpha = 0.5
+
+
+@pytest.mark.parametrize("name", ["", "rehearsal", "openai:zai-org/GLM-4.6", "openai:a:b"])
+def test_these_name_a_teacher(name: str) -> None:
+    assert knobs.Teacher(model=name).model == name
+
+
+@pytest.mark.parametrize("name", ["openai", "openai:", "gpt-5", "anthropic:x", " rehearsal"])
+def test_these_name_no_teacher(name: str) -> None:
+    with pytest.raises(ValidationError, match="should be rehearsal, or openai:MODEL"):
+        knobs.Teacher(model=name)
+
+
+@pytest.mark.parametrize("name", ["../up", ".hidden", "a b", "a@2", "-x", "a\n"])
+def test_these_name_no_agent(name: str) -> None:
+    with pytest.raises(ValidationError, match="should begin with a letter or digit"):
+        knobs.Agent(name=name)
+
+
+def test_a_flag_belongs_to_one_knob() -> None:
+    flags = [knobs.flag_of(field) for _, field in knobs.knobs() if knobs.flag_of(field)]
+    assert len(flags) == len(set(flags)) == 12
