@@ -1,4 +1,3 @@
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,22 +7,9 @@ from hypothesis import strategies as st
 from sera_cli.errors import ModelError
 from sera_cli.harness.tokens import Tokenizer, encode, load, turns
 from sera_cli.types import Message
+from tests.letters import CONTROL, Letters
 
-CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 MARKERS = ["<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"]
-
-
-class Characters:
-    """A tokenizer whose ids are code points; control tokens lie beyond them."""
-
-    def encode(self, text: str) -> list[int]:
-        return [ord(character) for character in text]
-
-    def special(self, name: str) -> int:
-        return 0x110000 + CONTROL.index(name)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return "".join(chr(id_) if id_ < 0x110000 else CONTROL[id_ - 0x110000] for id_ in ids)
 
 
 def turn(role: str, content: str, train: bool = False) -> Message:
@@ -38,14 +24,14 @@ TALK = [
 
 
 def test_a_conversation_is_chatml() -> None:
-    tokens = Characters()
+    tokens = Letters()
     assert tokens.decode(encode(TALK[:2], tokens).ids) == (
         "<|im_start|>system\nBe good.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
     )
 
 
 def test_a_prompt_ends_where_the_assistant_begins() -> None:
-    tokens = Characters()
+    tokens = Letters()
     assert tokens.decode(encode(TALK[1:2], tokens, prompt=True).ids) == (
         "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
     )
@@ -57,15 +43,15 @@ def learned(flat: list[Message], tokens: Tokenizer) -> str:
 
 
 def test_the_loss_covers_the_trained_turns_and_their_ends_only() -> None:
-    assert learned(TALK, Characters()) == "<tool_call>\n{}\n</tool_call><|im_end|>Bye<|im_end|>"
+    assert learned(TALK, Letters()) == "<tool_call>\n{}\n</tool_call><|im_end|>Bye<|im_end|>"
 
 
 def test_a_user_turn_marked_for_training_is_not_learned() -> None:
-    assert learned([turn("user", "Hi", True)], Characters()) == ""
+    assert learned([turn("user", "Hi", True)], Letters()) == ""
 
 
 def test_messages_laid_end_to_end_are_the_conversation() -> None:
-    tokens = Characters()
+    tokens = Letters()
     assert tuple(id_ for part in turns(TALK, tokens) for id_ in part.ids) == encode(TALK, tokens).ids
 
 

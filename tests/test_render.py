@@ -1,0 +1,52 @@
+from sera_cli.data.render import render
+from sera_cli.types import Message, Policy, Reply, Step, Task, Trajectory
+
+TOOL = {"type": "function", "function": {"name": "bash", "parameters": {}}}
+
+
+def calling(arguments: str) -> Message:
+    call = {"id": "c", "type": "function", "function": {"name": "bash", "arguments": arguments}}
+    return {"role": "assistant", "content": "", "reasoning_content": "Look.", "tool_calls": [call]}
+
+
+def result(text: str) -> Message:
+    return {"role": "tool", "tool_call_id": "c", "content": f"OBSERVATION:\n{text}"}
+
+
+ROLLOUT = Trajectory(
+    id="t", task=Task(id="t", repo="r", commit="c", statement="Fix it.", source="f"), policy=Policy(model="m"),
+    prompt=({"role": "system", "content": "Work."}, {"role": "user", "content": "Fix it."}), tools=(TOOL,),
+    steps=(
+        Step(reply=Reply(message=calling('{"command": ls')), results=(result("not JSON"),)),
+        Step(reply=Reply(message=calling('{"command": "ls"}')), results=(result("a.py"),)),
+        Step(reply=Reply(message=calling("{}")), results=(result("bye"),), exit="submitted"),
+    ),
+    patch="", exit="submitted",
+)
+
+
+def spoiled() -> Trajectory:
+    first = ROLLOUT.steps[0]
+    bad = first.model_copy(update={"reply": first.reply.model_copy(update={"problem": "not JSON"})})
+    return ROLLOUT.model_copy(update={"steps": (bad, *ROLLOUT.steps[1:])})
+
+
+def test_a_malformed_reply_is_kept_and_not_trained_on() -> None:
+    flat = render(spoiled())
+    assert [(m["role"], m["train"]) for m in flat] == [
+        ("system", False), ("user", False), ("assistant", False), ("user", False),
+        ("assistant", True), ("user", False), ("assistant", True), ("user", False),
+    ]
+    assert flat[2]["content"] == (
+        '<think>\nLook.\n</think>\n\n<tool_call>\n{"name": "bash", "arguments": {"command": ls}\n</tool_call>'
+    )
+
+
+def test_what_follows_the_exit_is_kept() -> None:
+    assert render(spoiled())[-1]["content"] == "<tool_response>\nOBSERVATION:\nbye\n</tool_response>"
+
+
+def test_the_tools_of_the_rollout_are_offered() -> None:
+    system = render(spoiled())[0]["content"]
+    assert system.startswith("Work.\n\n# Tools\n")
+    assert '<tools>\n{"type": "function", "function": {"name": "bash", "parameters": {}}}\n</tools>' in system
