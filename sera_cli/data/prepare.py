@@ -1,0 +1,158 @@
+"""From rollouts to the samples of one training run: filtered, cut to the context, counted out, held out and mixed."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from sera_cli.data import filters, general
+from sera_cli.data.mix import Mixture, mix, needed
+from sera_cli.data.render import render
+from sera_cli.data.truncate import Cut, cut
+from sera_cli.errors import ConfigError, DataError
+from sera_cli.harness.tokens import Tokenizer
+from sera_cli.types import Message, Sample, Trajectory, Value, Verdict
+
+
+class Settings(Value):
+    """What decides which samples come out.
+
+    `wanted` counts training samples from the repository, `context` is in tokens, `threshold` is the least recall of a
+    second rollout. `general` is a JSONL file, needed when alpha is below 1; `tools` are offered in its rows that
+    name none.
+    """
+
+    wanted: int
+    context: int
+    threshold: float = 0.5
+    alpha: float = 1.0
+    general: Path | None = None
+    tools: tuple[dict[str, Any], ...] = ()
+    seed: int = 0
+
+
+class Prepared(Value):
+    """Training samples, then held-out ones; what was dropped, by origin and reason; what a person should know."""
+
+    samples: tuple[Sample, ...]
+    dropped: dict[str, int]
+    notes: tuple[str, ...]
+
+
+class Lesson(NamedTuple):
+    """A sample and the function it is about."""
+
+    function: str
+    sample: Sample
+
+
+Trim = Callable[[list[Message]], Cut | None]
+
+
+def quota(samples: int) -> tuple[int, int]:
+    """How many of so many samples come from first and from second rollouts: 5 to 3 (SERA paper, section 4.3)."""
+    second = (3 * samples + 4) // 8
+    return samples - second, second
+
+
+def spare(samples: int) -> int:
+    """How many samples are held out beside so many training samples, to measure the loss with."""
+    return max(2, round(samples * 0.05))
+
+
+def prepare(
+    explored: Iterable[Trajectory], reproduced: Iterable[Trajectory], verdicts: Mapping[str, Verdict],
+    tokenizer: Tokenizer, settings: Settings,
+) -> Prepared:
+    """Picks in the order given: first rollouts that pass their self-check, second ones that reach the threshold.
+
+    Where one kind is short the other fills in. A rollout is rendered only when it is wanted. Raises DataError when
+    nothing is left to learn from, and what reading the general data raises.
+    """
+    dropped: Counter[str] = Counter()
+    notes: list[str] = []
+    trim = partial(cut, tokenizer=tokenizer, context=settings.context)
+    passed = list(filters.firsts(explored, dropped))
+    verified = list(filters.seconds(reproduced, verdicts, settings.threshold, dropped))
+    first = _lessons(passed, "first", {}, trim, dropped)
+    second = _lessons(verified, "second", verdicts, trim, dropped)
+    chosen = _pick(first, second, settings.wanted, notes)
+    chosen, held = _hold_out(chosen, chain(second, first), notes)
+    mixture = _mix([lesson.sample for lesson in chosen], tokenizer, settings, dropped)
+    notes += [mixture.note] if mixture.note else []
+    counts = {reason: count for reason, count in sorted(dropped.items()) if count}
+    if not mixture.samples:
+        why = ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "no rollouts"
+        raise DataError(f"no samples to train on ({why}); generate more, or allow more with --threshold")
+    kept_out = (lesson.sample.model_copy(update={"heldout": True}) for lesson in held)
+    return Prepared(samples=(*mixture.samples, *kept_out), dropped=counts, notes=tuple(notes))
+
+
+def _lessons(
+    rollouts: Iterable[Trajectory], origin: Literal["first", "second"], verdicts: Mapping[str, Verdict], trim: Trim,
+    dropped: Counter[str],
+) -> Iterator[Lesson]:
+    """Renders and cuts one rollout at a time, as they are asked for."""
+    for rollout in rollouts:
+        made = trim(render(rollout))
+        if made is None:
+            dropped[f"{origin}: {filters.UNFIT}"] += 1
+            continue
+        verdict = verdicts.get(rollout.id)
+        recall = verdict.recall if verdict else None
+        yield Lesson(
+            function=f"{rollout.task.path}::{rollout.task.function}",
+            sample=Sample(id=rollout.id, origin=origin, recall=recall, **dict(made)),
+        )
+
+
+def _pick(first: Iterator[Lesson], second: Iterator[Lesson], wanted: int, notes: list[str]) -> list[Lesson]:
+    """`wanted` lessons at 5 to 3, or what there is."""
+    most, fewer = quota(wanted)
+    some, others = list(islice(first, most)), list(islice(second, fewer))
+    filling, instead = list(islice(first, fewer - len(others))), list(islice(second, most - len(some)))
+    if filling:
+        notes.append(f"too few second rollouts: first ones took {len(filling)} of their places")
+    if instead:
+        notes.append(f"too few first rollouts: second ones took {len(instead)} of their places")
+    chosen = [*some, *filling, *others, *instead]
+    if len(chosen) < wanted:
+        notes.append(f"{len(chosen)} of the {wanted} samples wanted: no more rollouts may teach")
+    return chosen
+
+
+def _hold_out(
+    chosen: list[Lesson], leftovers: Iterator[Lesson], notes: list[str]
+) -> tuple[list[Lesson], list[Lesson]]:
+    """Splits training from held-out lessons, which are about functions that training does not use.
+
+    Leftovers come first; where they do not suffice, the last functions chosen give up all their lessons.
+    """
+    wanted = spare(len(chosen))
+    used = dict.fromkeys(lesson.function for lesson in chosen)
+    held = list(islice((lesson for lesson in leftovers if lesson.function not in used), wanted))
+    given: set[str] = set()
+    back: list[Lesson] = []
+    for function in reversed(list(used)[1:]):
+        if len(held) + len(back) >= wanted:
+            break
+        given.add(function)
+        back = [lesson for lesson in chosen if lesson.function in given]
+    if back:
+        notes.append(f"{len(back)} samples wanted for training are held out: no others are left to measure with")
+    return [lesson for lesson in chosen if lesson.function not in given], held + back
+
+
+def _mix(repo: list[Sample], tokenizer: Tokenizer, settings: Settings, dropped: Counter[str]) -> Mixture:
+    wanted = needed(len(repo), settings.alpha)
+    if not wanted:
+        return mix(repo, (), settings.alpha, settings.seed)
+    if settings.general is None:
+        raise ConfigError(f"alpha {settings.alpha:g} mixes in general data; name a JSONL file of it with --general")
+    others = general.read(
+        settings.general, wanted, dropped,
+        tokenizer=tokenizer, context=settings.context, tools=settings.tools, seed=settings.seed,
+    )
+    return mix(repo, others, settings.alpha, settings.seed)
