@@ -69,6 +69,11 @@ def test_the_order_of_the_input_does_not_matter(repo: int, general: int, alpha: 
     assert mix(one, two, alpha, seed) == before
 
 
+def test_both_kinds_are_shuffled_together() -> None:
+    made = mix(samples(20, "first"), samples(20, "general"), 0.5, 0).samples
+    assert {sample.origin for sample in made[:10]} == {sample.origin for sample in made[30:]} == {"first", "general"}
+
+
 def test_another_seed_is_another_order() -> None:
     one = samples(20, "first")
     assert mix(one, [], 1.0, 0).samples != mix(one, [], 1.0, 1).samples

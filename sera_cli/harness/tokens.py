@@ -73,8 +73,7 @@ def turns(flat: Iterable[Message], tokenizer: Tokenizer) -> Iterator[Encoded]:
             head, body = [start, *tokenizer.encode("assistant\n")], [*tokenizer.encode(content), end]
         else:
             head, body = [start, *tokenizer.encode(f"{role}\n{content}"), end], []
-        learned = bool(message["train"]) and role == "assistant"
-        mask = (*[False] * len(head), *[learned] * len(body), *[False] * len(newline))
+        mask = (*[False] * len(head), *[bool(message["train"])] * len(body), *[False] * len(newline))
         yield Encoded(ids=(*head, *body, *newline), mask=mask)
 
 
