@@ -1,0 +1,91 @@
+"""Which model is to become the agent: the embedded one, a folder on this machine, or one from the Hugging Face hub."""
+
+import json
+import re
+from pathlib import Path
+
+from sera_cli.errors import ModelError
+from sera_cli.train import embedded
+from sera_cli.types import Value
+
+
+class Student(Value):
+    """`base` is what loads (a folder or a hub id); `name` is what a card says, and never holds a path.
+
+    `context` is the longest conversation it is trained on and answers, in tokens.
+    """
+
+    name: str
+    base: str
+    context: int
+    rehearsal: bool = False
+    license: str = ""
+
+
+def student(spec: str, cache: Path, *, context: int = 0, on_progress: embedded.Progress | None = None) -> Student:
+    """The student that `spec` names: `rehearsal` (made under `cache` on first use), a folder, or a hub id.
+
+    `context` 0 takes the student's own. Raises ModelError when there is no such model or it cannot be read.
+    """
+    if spec.partition("-")[0] == "rehearsal" and "/" not in spec:
+        return _embedded(spec, cache, context, on_progress)
+    folder = Path(spec).expanduser()
+    local = folder.is_dir()
+    base = str(folder.resolve()) if local else spec
+    return Student(
+        name=folder.resolve().name if local else spec, base=base, context=_fitting(context, _context(base), spec),
+        license=_license(folder / "README.md" if local else _hub_card(spec)),
+    )
+
+
+def _embedded(spec: str, cache: Path, context: int, on_progress: embedded.Progress | None) -> Student:
+    current = embedded.name()
+    kept = cache / "students" / spec
+    if spec in ("rehearsal", current):
+        kept = embedded.ensure(cache, on_progress=on_progress)
+    elif not (kept / "model.safetensors").exists():
+        raise ModelError(
+            f"{spec} was made by another sera or another Python; this one makes {current}: specialize again with it"
+        )
+    own = embedded.MAKING.context
+    return Student(
+        name=kept.name, base=str(kept), context=_fitting(context, own, spec), rehearsal=True, license="PSF-2.0",
+    )
+
+
+def _fitting(wanted: int, own: int, spec: str) -> int:
+    if wanted > own:
+        raise ModelError(f"{spec} reads {own} tokens at most; set student.context to that or less, or 0 for its own")
+    return wanted or own
+
+
+def _context(base: str) -> int:
+    """Longest position of the model's config. Raises ModelError when the config cannot be had."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(base, trust_remote_code=False)
+    except (OSError, ValueError, json.JSONDecodeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ModelError(f"{base} is neither a model folder nor a model that the hub gives: {reason}") from error
+    return int(getattr(config.get_text_config(), "max_position_embeddings", 0)) or 32768
+
+
+def _hub_card(spec: str) -> Path | None:
+    """The model card of a hub id, when the hub or its cache has it."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(spec, "README.md"))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError):
+        return None
+
+
+def _license(card: Path | None) -> str:
+    """The `license` line of a card's front matter; empty where it is not known."""
+    if card is None or not card.is_file():
+        return ""
+    front = card.read_text(encoding="utf-8", errors="replace").split("---")
+    found = re.search(r"^license:\s*([\w.+-]+)\s*$", front[1], re.MULTILINE) if len(front) > 2 else None
+    return found[1] if found else ""

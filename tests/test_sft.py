@@ -1,0 +1,249 @@
+import json
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from sera_cli.errors import DataError, ModelError
+from sera_cli.harness import tokens, wire
+from sera_cli.train import sft
+from sera_cli.train.student import Student
+from tests.students import FULL, LORA, TOOLS, chat, sample, tiny
+
+DATA = [sample(n) for n in range(6)]
+KEPT_BACK = [sample(n, heldout=True) for n in (7, 8)]
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    out = tmp_path_factory.mktemp("full") / "adapter"
+    heard = []
+    done = sft.train(DATA, KEPT_BACK, tiny(), FULL, out, seed=1, on_progress=lambda *told: heard.append(told[:2]))
+    return out, done, heard
+
+
+@pytest.fixture(scope="module")
+def lora(tmp_path_factory):
+    out = tmp_path_factory.mktemp("lora") / "adapter"
+    return out, sft.train(DATA, [], tiny(), LORA, out, seed=1)
+
+
+def lines(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_the_loss_falls_in_training_and_on_what_was_held_out(full):
+    _, done, heard = full
+
+    assert done.loss_last < done.loss_first
+    assert done.heldout_agent < done.heldout_base
+    assert done.steps == 6
+    assert heard == [(1, 6), (2, 6), (3, 6), (4, 6), (5, 6), (6, 6)]
+    assert done.tokens == 2 * sum(len(row.input_ids) for row in sft.rows(DATA, tiny()))
+
+
+def test_full_tuning_leaves_a_model_that_loads_by_its_folder(full):
+    out, _, _ = full
+    names = {file.name for file in out.iterdir()}
+
+    assert {"model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja", "metrics.jsonl"} <= names
+    assert not [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl"))]
+
+
+def test_lora_leaves_an_adapter_that_names_its_base_without_a_path(lora):
+    out, done = lora
+    config = json.loads((out / "adapter_config.json").read_text())
+
+    assert config["base_model_name_or_path"] == tiny().name
+    assert {name.rpartition(".")[2] for name in config["target_modules"]} == {
+        "down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"
+    }
+    assert (out / "adapter_model.safetensors").is_file()
+    assert not (out / "model.safetensors").exists()
+    assert done.heldout_base is None
+
+
+def test_no_file_of_the_result_holds_a_path_of_this_machine(full, lora):
+    for out in (full[0], lora[0]):
+        for file in out.iterdir():
+            content = file.read_bytes()
+            assert str(out.parent).encode() not in content, file.name
+            assert str(Path(tiny().base).parent).encode() not in content, file.name
+
+
+def test_metrics_begin_with_the_facts_and_tell_each_step(full):
+    out, done, _ = full
+    rows = lines(out)
+
+    assert rows[0]["data"] == done.data_digest
+    assert rows[0]["recipe"]["name"] == "quick"
+    steps = [row for row in rows if "step" in row]
+    assert [row["step"] for row in steps] == [1, 2, 3, 4, 5, 6]
+    assert set(steps[0]) == {"step", "loss", "lr", "grad_norm", "tokens", "seconds", "ids"}
+    assert [row["heldout"] for row in rows if "heldout" in row] == ["base", "agent"]
+
+
+def test_batches_are_the_seeded_order(full):
+    out, _, _ = full
+    seen = [id_ for row in lines(out) if "step" in row for id_ in row["ids"]]
+
+    assert seen == [DATA[index].id for index in sft.order(6, 2, 1)]
+    assert sorted(seen[:6]) == sorted(seen[6:]) == [f"s{n}" for n in range(6)]
+    assert seen[:6] != seen[6:]
+
+
+def test_the_first_loss_is_that_of_the_labels_alone(full):
+    """Computed here by hand, so that a trainer that masks anew, shifts twice or averages otherwise is caught."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    out, _, _ = full
+    first = next(row for row in lines(out) if "step" in row)
+    by_id = {row.id: row for row in sft.rows(DATA, tiny())}
+    model = AutoModelForCausalLM.from_pretrained(tiny().base)
+    nats, count = 0.0, 0
+    for row in (by_id[id_] for id_ in first["ids"]):
+        with torch.no_grad():
+            logits = model(torch.tensor([row.input_ids])).logits[0, :-1].float()
+        chosen = torch.log_softmax(logits, -1)[range(len(row.labels) - 1), list(row.input_ids[1:])]
+        kept = [at for at, label in enumerate(row.labels[1:]) if label != -100]
+        nats -= float(chosen[kept].sum())
+        count += len(kept)
+
+    assert first["loss"] == pytest.approx(nats / count, rel=1e-3)
+
+
+def test_the_same_seed_trains_the_same_weights(full, tmp_path):
+    sft.train(DATA, KEPT_BACK, tiny(), FULL, tmp_path / "again", seed=1)
+
+    assert (tmp_path / "again" / "model.safetensors").read_bytes() == (full[0] / "model.safetensors").read_bytes()
+
+
+def changed(**messages):
+    """A sample whose nth message is changed."""
+    turns = [dict(message) for message in sample().messages]
+    for key, change in messages.items():
+        turns[int(key.removeprefix("m"))].update(change)
+    return sample().model_copy(update={"messages": tuple(turns)})
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (changed(m3={"train": True}), "a turn that is not the assistant's is marked"),
+        (changed(m2={"train": False}, m4={"train": False}), "no token of it would be learned"),
+    ],
+)
+def test_a_wrong_mask_is_refused_before_training(broken, message, tmp_path):
+    with pytest.raises(DataError, match=message):
+        sft.train([broken], [], tiny(), FULL, tmp_path / "out", seed=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_samples_is_said_before_anything_is_loaded(tmp_path):
+    with pytest.raises(DataError, match="no samples to train on"):
+        sft.train([], [], tiny(), FULL, tmp_path / "out", seed=1)
+
+
+def test_an_interrupt_leaves_nothing_and_spares_the_adapter_before(tmp_path):
+    out = tmp_path / "adapter"
+    out.mkdir()
+    (out / "old").write_text("kept")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sft.train(DATA, [], tiny(), FULL, out, seed=1, on_progress=stop)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
+    assert (out / "old").read_text() == "kept"
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(DataError, match="nothing was kept of this training"):
+        sft.train(DATA, [], tiny(), FULL, tmp_path / "file" / "adapter", seed=1)
+
+
+def test_a_disk_that_is_full_leaves_nothing(tmp_path):
+    """A limit on the size of a file stands in for the full disk: weights of 100 kB do not fit into 20."""
+    code = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from sera_cli.errors import DataError; from sera_cli.train import sft\n"
+        "from sera_cli.train.student import Student; from tests.students import FULL, sample\n"
+        "student = Student.model_validate_json(sys.argv[1])\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
+        "try: sft.train([sample(n) for n in range(2)], [], student, FULL, Path(sys.argv[2]), seed=1)\n"
+        "except DataError as error: sys.exit(str(error))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, tiny().model_dump_json(), str(tmp_path / "adapter")], capture_output=True,
+        text=True, cwd=Path(__file__).parent.parent, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+    assert ran.returncode == 1
+    assert "nothing was kept" in ran.stderr.splitlines()[-1] or "cannot be written" in ran.stderr.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_student_that_does_not_load_is_one_line(tmp_path):
+    import shutil
+
+    shutil.copytree(tiny().base, tmp_path / "broken")
+    (tmp_path / "broken" / "model.safetensors").unlink()
+    broken = Student(name="broken", base=str(tmp_path / "broken"), context=8192)
+
+    with pytest.raises(ModelError, match="student broken does not load") as caught:
+        sft.train(DATA, [], broken, FULL, tmp_path / "out", seed=1)
+    assert "\n" not in str(caught.value)
+
+
+def test_every_trainer_field_is_one_that_the_installed_library_wants(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        arguments = sft._arguments(640, FULL.model_copy(update={"warmup_steps": 48, "batch": 32}), tmp_path, 1)
+
+    assert arguments.report_to == []
+    assert arguments.max_length is None
+    assert not arguments.activation_checkpointing
+
+
+@pytest.mark.parametrize(("samples", "warmup"), [(9600, 48), (8192, 48), (1024, 6)])
+def test_warm_up_is_forty_eight_steps_or_the_same_share_of_a_short_run(tmp_path, samples, warmup):
+    paper = FULL.model_copy(update={"warmup_steps": 48, "batch": 32})
+
+    assert sft._arguments(samples, paper, tmp_path, 1).warmup_steps == warmup
+
+
+MORE = [
+    {"role": "assistant", "content": "said aloud", "tool_calls": [
+        {"id": "a", "type": "function", "function": {"name": "bash", "arguments": '{"command": "</tool_call> é"}'}},
+        {"id": "b", "type": "function", "function": {"name": "submit", "arguments": "{}"}},
+    ]},
+    {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "OBSERVATION:\n</tool_call> é"}]},
+    {"role": "tool", "tool_call_id": "b", "content": "OBSERVATION:\n"},
+    {"role": "assistant", "content": "<think>\nno call", "reasoning": "mentions <tool_call>"},
+    {"role": "user", "content": "Call a tool."},
+    {"role": "assistant", "content": "  plain  "},
+]
+
+
+@pytest.mark.parametrize("prompt", [False, True])
+@pytest.mark.parametrize("messages", [chat(), [*chat(), *MORE], chat()[1:], chat()[:2]])
+@pytest.mark.parametrize("tools", [TOOLS, []])
+def test_the_saved_chat_template_renders_what_was_trained(full, messages, tools, prompt):
+    from transformers import AutoTokenizer
+
+    rendered = AutoTokenizer.from_pretrained(full[0]).apply_chat_template(
+        messages, tools=tools or None, tokenize=False, add_generation_prompt=prompt
+    )
+    tokenizer = tokens.load(str(full[0]))
+    expected = tokens.encode(wire.flatten(messages, tools), tokenizer, prompt=prompt)
+
+    assert rendered == tokenizer.decode(expected.ids)
