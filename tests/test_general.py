@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from sera_cli import store
 from sera_cli.data.general import conversation, read
+from sera_cli.data.truncate import Trim, cut
 from sera_cli.errors import DataError
 from sera_cli.types import Sample, Trajectory
 from tests.letters import Letters
@@ -25,8 +27,12 @@ def lines(path: Path, *rows: Any) -> Path:
     return path
 
 
+def fitting(context: int) -> Trim:
+    return partial(cut, tokenizer=Letters(), context=context)
+
+
 def load(path: Path, wanted: int = 100, context: int = 10_000, seed: int = 0) -> list[Sample]:
-    return read(path, wanted, Counter(), tokenizer=Letters(), context=context, seed=seed)
+    return read(path, wanted, Counter(), trim=fitting(context), seed=seed)
 
 
 def test_chat_rows_become_general_samples(tmp_path: Path) -> None:
@@ -55,7 +61,7 @@ def test_rows_in_which_no_step_fits_are_counted_and_others_take_their_place(tmp_
     long = {"messages": [{"role": "user", "content": "x" * 500}, {"role": "assistant", "content": "y"}]}
     path = lines(tmp_path / "g.jsonl", *({**long, "n": number} for number in range(20)), row(1), row(2))
     dropped: Counter[str] = Counter()
-    made = read(path, 2, dropped, tokenizer=Letters(), context=100)
+    made = read(path, 2, dropped, trim=fitting(100))
     assert sorted(sample.messages[1]["content"] for sample in made) == ["answer 1", "answer 2"]
     assert 0 < dropped["general: no step fits"] <= 20
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sera_cli.data.prepare import Prepared, Settings, prepare, quota, spare
+from sera_cli.data.prepare import Prepared, prepare, quota, spare
 from sera_cli.errors import ConfigError, DataError
 from sera_cli.types import Policy, Reply, Sample, Step, Task, Trajectory, Verdict
 from tests.letters import Letters
@@ -17,7 +17,8 @@ def rollout(id_: str, function: str, **fields: Any) -> Trajectory:
     call = {"id": "c", "type": "function", "function": {"name": "submit", "arguments": "{}"}}
     step = Step(reply=Reply(message={"role": "assistant", "content": "", "tool_calls": [call]}), exit="submitted")
     base = {"patch": f"+{id_}\n", "exit": "submitted", "check": True, "prompt": ({"role": "user", "content": id_},)}
-    return Trajectory(id=id_, task=task, policy=Policy(model="m"), tools=(), steps=(step,), **{**base, **fields})
+    base |= {"tools": (), "steps": (step,)}
+    return Trajectory(id=id_, task=task, policy=Policy(model="m"), **{**base, **fields})
 
 
 def firsts(count: int) -> list[Trajectory]:
@@ -32,9 +33,9 @@ def verdicts(rollouts: list[Trajectory], recall: float = 0.75) -> dict[str, Verd
     return {one.id: Verdict(id=one.id, recall=recall, matched=3, target=4) for one in rollouts}
 
 
-def run(one: list[Trajectory], two: list[Trajectory], wanted: int, **fields: Any) -> Prepared:
-    settings = Settings(**{"wanted": wanted, "context": 10_000, **fields})
-    return prepare(one, two, verdicts(two), Letters(), settings)
+def run(one: list[Trajectory], two: list[Trajectory], samples: int, **options: Any) -> Prepared:
+    given = {"tokenizer": Letters(), "context": 10_000, **options}
+    return prepare(one, two, verdicts(two), samples=samples, **given)
 
 
 def trained(made: Prepared) -> list[str]:
@@ -126,7 +127,7 @@ def test_everything_dropped_is_counted_under_its_origin_and_reason() -> None:
     one = [*firsts(9), rollout("x", "fx", exit="limit"), rollout("y", "fy", patch="+first0\n")]
     two = seconds(4)
     low = {**verdicts(two), "second3": Verdict(id="second3", recall=0.25, matched=1, target=4)}
-    made = prepare(one, two, low, Letters(), Settings(wanted=8, context=10_000))
+    made = prepare(one, two, low, samples=8, context=10_000, tokenizer=Letters())
     assert made.dropped == {
         "first: duplicate patch": 1, "first: not submitted": 1, "second: recall below threshold": 1,
     }
@@ -165,6 +166,17 @@ def test_alpha_counts_training_samples_only(tmp_path: Path) -> None:
     made = run(firsts(8), seconds(4), 8, alpha=0.5, general=general(tmp_path / "g.jsonl", 50))
     assert origins(made.samples) == {"first": 5, "general": 8, "second": 3}
     assert held(made) == ["first5", "first6"]
+
+
+def test_general_rows_that_bring_no_tools_are_shown_those_of_the_rollouts(tmp_path: Path) -> None:
+    tool = {"type": "function", "function": {"name": "submit", "parameters": {}}}
+    call = {"id": "c", "type": "function", "function": {"name": "submit", "arguments": "{}"}}
+    talk = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
+    path = tmp_path / "g.jsonl"
+    path.write_text(json.dumps({"messages": talk}), encoding="utf-8")
+    made = run([rollout("a", "f", tools=(tool,))], [], 1, alpha=0.5, general=path)
+    (other,) = (sample for sample in made.samples if sample.origin == "general")
+    assert "<tools>" in other.messages[0]["content"]
 
 
 def test_short_general_data_shrink_the_repository_s_part_and_it_is_said(tmp_path: Path) -> None:

@@ -14,20 +14,18 @@ from random import Random
 from typing import Any
 
 from sera_cli.data.filters import UNFIT
-from sera_cli.data.truncate import cut
+from sera_cli.data.truncate import Trim
 from sera_cli.errors import DataError
 from sera_cli.harness import wire
-from sera_cli.harness.tokens import Tokenizer
 from sera_cli.types import Message, Sample
 
 Tools = Sequence[dict[str, Any]]
 
 
 def read(
-    path: Path, wanted: int, dropped: Counter[str],
-    *, tokenizer: Tokenizer, context: int, tools: Tools = (), seed: int = 0,
+    path: Path, wanted: int, dropped: Counter[str], *, trim: Trim, tools: Tools = (), seed: int = 0
 ) -> list[Sample]:
-    """At most `wanted` samples, cut to `context`, drawn by `seed` from all rows of the file whatever their order.
+    """At most `wanted` samples, cut by `trim`, drawn by `seed` from all rows of the file whatever their order.
 
     `tools` are offered in rows that call only these and bring none. Raises DataError, with path and line, for a row
     that cannot be read, drawn or not, and for a file without rows.
@@ -41,9 +39,9 @@ def read(
             if len(found) == wanted:
                 break
             file.seek(places[id_])
-            sample = _sample(id_, conversation(json.loads(file.readline()), tools), tokenizer, context)
-            found += [sample] if sample else []
-            dropped[f"general: {UNFIT}"] += sample is None
+            made = trim(conversation(json.loads(file.readline()), tools))
+            found += [Sample(id=id_, origin="general", **dict(made))] if made else []
+            dropped[f"general: {UNFIT}"] += made is None
     return found
 
 
@@ -100,8 +98,3 @@ def _is_header(line: bytes, path: Path) -> bool:
 
 def _decoded(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
-
-
-def _sample(id_: str, flat: list[Message], tokenizer: Tokenizer, context: int) -> Sample | None:
-    made = cut(flat, tokenizer, context)
-    return Sample(id=id_, origin="general", **dict(made)) if made else None

@@ -1,6 +1,6 @@
 """Conversations cut to a student's context, at whole steps: an assistant turn and what answered it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate, takewhile
 
 from sera_cli.harness.tokens import Tokenizer, turns
@@ -14,6 +14,10 @@ class Cut(Value):
     kept: int
     steps: int
     tokens: int
+
+
+Trim = Callable[[Sequence[Message]], Cut | None]
+"""`cut`, knowing the tokenizer and the context."""
 
 
 def cut(flat: Sequence[Message], tokenizer: Tokenizer, context: int) -> Cut | None:
