@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from sera_cli import __version__
-from sera_cli.cli import agents, config, data, doctor, init, runs
+from sera_cli.cli import agents, config, data, doctor, init, runs, specialize
+from sera_cli.cli.options import taking_options
 from sera_cli.console import show
 
 app = typer.Typer(
@@ -32,6 +33,8 @@ def sera(
     """Give a private codebase its own coding agent, on weights you own."""
 
 
+for verb in specialize.VERBS:
+    app.command()(taking_options(verb))
 app.command()(init.init)
 app.command()(doctor.doctor)
 app.add_typer(agents.app, name="agents")

@@ -1,0 +1,180 @@
+"""What a verb works on, settled before anything is written: settings, commit, run, teacher, sandbox."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sera_cli.cli.options import Asked
+from sera_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sera_cli.config import Config
+    from sera_cli.git import Checkout
+    from sera_cli.harness.model import Teacher
+    from sera_cli.harness.sandbox import Sandbox
+    from sera_cli.runs import Run
+
+SAMPLES = 8000
+SAMPLES_REHEARSED = 40
+JOBS = 32
+"""Rollouts at once with a real teacher, as in the SERA paper; a rehearsal takes one for each core."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """`teacher` is the spec in force; `generation` the settings that decide what is generated."""
+
+    asked: Asked
+    config: "Config"
+    checkout: "Checkout"
+    run: "Run"
+    teacher: str
+    generation: dict[str, Any]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rehearsing(self) -> bool:
+        return self.teacher == "rehearsal"
+
+    @property
+    def samples(self) -> int:
+        return self.config.generate.samples or (SAMPLES_REHEARSED if self.rehearsing else SAMPLES)
+
+    @property
+    def jobs(self) -> int:
+        return self.config.rollout.jobs or ((os.cpu_count() or 1) if self.rehearsing else JOBS)
+
+    @property
+    def student(self) -> str:
+        return self.config.student.model or "rehearsal"
+
+    @property
+    def agent(self) -> str:
+        """The agent's name: as asked, else the repository's, kept to what a name may hold."""
+        plain = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in self.checkout.name)
+        return self.config.agent.name or plain.strip("-") or "agent"
+
+
+def open_job(asked: Asked) -> Job:
+    """Checks what can be checked before a run begins. Raises ConfigError, DataError or SeraError; writes nothing."""
+    from sera_cli import git, runs
+    from sera_cli.config import home
+
+    config = asked.settings().config
+    checkout = git.open_repository(asked.repo, asked.at)
+    teacher = config.teacher.model or "rehearsal"
+    generation = _generation(config, checkout.commit, teacher)
+    name = asked.run or runs.default_name(checkout.name, checkout.commit, generation)
+    root = checkout.root if (checkout.root / ".git").exists() else home("data") / "bare" / checkout.name
+    job = Job(asked, config, checkout, runs.named(root, name), teacher, generation)
+    _check(job)
+    return job
+
+
+def real_run(repo: Path) -> str:
+    """The command for a run with a language model."""
+    return f"sera specialize {repo} --teacher openai:MODEL --teacher-url URL --student {_suggested()}"
+
+
+def teacher(job: Job) -> "Teacher":
+    """Makes the Model of each rollout: the one place that knows which kinds of teacher there are."""
+    kind, _, name = job.teacher.partition(":")
+    match kind:
+        case "rehearsal":
+            from sera_cli.harness.rehearsal import rehearsal
+
+            return rehearsal
+        case "openai":
+            return _chat_completions(job, name)
+        case _:
+            raise ConfigError(f"no teacher is called {job.teacher!r}; use rehearsal or openai:MODEL")
+
+
+@contextmanager
+def sandboxes(job: Job) -> Iterator[Callable[[], "Sandbox"]]:
+    """Makes the sandbox of each rollout, over one export of the commit; nothing of either is left at the end."""
+    from sera_cli import git
+    from sera_cli.harness.sandbox import choose
+    from sera_cli.runs import scratch
+
+    kind = choose(job.config.rollout.sandbox)
+    with scratch(job.run) as folder:
+        git.export(job.checkout, folder / "base")
+        yield lambda: kind(folder / "base", folder)
+
+
+def _generation(config: "Config", commit: str, teacher: str) -> dict[str, Any]:
+    """All that decides which trajectories are made. Budgets, jobs, deadlines and addresses are left out on purpose."""
+    from sera_cli import templates
+    from sera_cli.types import digest
+
+    own = config.generate.demonstrations
+    return {
+        "commit": commit,
+        "seed": config.generate.seed,
+        "teacher": teacher,
+        "temperature": config.teacher.temperature,
+        "max_tokens": config.teacher.max_tokens,
+        "steps": config.rollout.steps,
+        "requeries": config.rollout.requeries,
+        "tries": config.rollout.tries,
+        "prompts": templates.fingerprint("prompts/*.md"),
+        "bugs": templates.fingerprint("bugs.toml"),
+        "tools": templates.fingerprint("tools/*.md"),
+        "demonstrations": digest(_text(Path(own))) if own else templates.fingerprint("demonstrations.toml"),
+    }
+
+
+def _check(job: Job) -> None:
+    mix, named = job.config.mix, job.config.teacher.model
+    if mix.alpha < 1 and not mix.general:
+        raise ConfigError(f"alpha {mix.alpha} wants general data beside the repository's; name it with --general FILE")
+    if mix.alpha == 0:
+        raise ConfigError("alpha 0 trains on nothing from the repository; give --alpha above 0")
+    if mix.general:
+        _text(Path(mix.general))
+    if not job.rehearsing and not job.config.student.model:
+        raise ConfigError(f"name the student that {named} is to teach, as in --student {_suggested()}")
+    if not job.rehearsing:
+        _must_isolate(job)
+
+
+def _must_isolate(job: Job) -> None:
+    from sera_cli.harness.sandbox import choose
+
+    wanted = job.config.rollout.sandbox
+    if wanted != "folder" and not choose(wanted).isolates:
+        raise ConfigError(
+            "a teacher's commands would run on this machine unconfined: install bubblewrap (see `sera doctor`), "
+            "or accept that with --sandbox folder"
+        )
+
+
+def _chat_completions(job: Job, name: str) -> "Teacher":
+    from sera_cli.harness.model import ChatCompletions, chat_client
+
+    settings = job.config.teacher
+    url = settings.url or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE") or ""
+    key = os.environ.get("OPENAI_API_KEY", "")
+    client = chat_client(url or "https://api.openai.com/v1", key, settings.timeout, job.jobs)
+    return lambda seed: ChatCompletions(
+        client, name, seed=seed, temperature=settings.temperature, max_tokens=settings.max_tokens
+    )
+
+
+def _suggested() -> str:
+    """The student that would fit this machine's GPU; the paper's smaller one where there is no GPU to ask."""
+    from sera_cli.train.plan import gpu_memory, suggestion
+
+    fits = suggestion(gpu_memory())
+    return f"{fits[0]} --method {fits[1]}" if fits else "Qwen/Qwen3-8B"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; name a file that can be read") from error

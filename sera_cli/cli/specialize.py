@@ -1,0 +1,174 @@
+"""The main job and its stages as verbs, all on the same run folder: specialize, mine, generate, prepare, train."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sera_cli.cli import job as jobs
+from sera_cli.cli.job import Job, open_job
+from sera_cli.cli.options import Asked
+from sera_cli.cli.report import REHEARSAL, Outcome, report, screen
+from sera_cli.console import Board, board, document, say
+from sera_cli.errors import ConfigError
+
+
+def specialize(asked: Asked) -> None:
+    """From a repository to a registered agent: mine, generate, verify, mix, train, register."""
+    _verb(asked, _specialize)
+
+
+def mine(asked: Asked) -> None:
+    """Find the functions that rollouts set out from."""
+    _verb(asked, _mine)
+
+
+def generate(asked: Asked) -> None:
+    """Mine, and run Soft Verified Generation on what was found."""
+    _verb(asked, _generate)
+
+
+def prepare(asked: Asked) -> None:
+    """Turn a run's trajectories into training samples, mixed at alpha."""
+    _verb(asked, _prepare)
+
+
+def train(asked: Asked) -> None:
+    """Train the student on a run's samples and register the agent."""
+    _verb(asked, _train)
+
+
+VERBS = (specialize, mine, generate, prepare, train)
+Road = Callable[[Job, Board], Outcome]
+
+
+def _verb(asked: Asked, road: Road) -> None:
+    job = open_job(asked)
+    _say_first(job)
+    if asked.dry_run:
+        return _foretell(job)
+    with _at_work(job) as shown:
+        outcome = road(job, shown)
+        found = report(job, outcome)
+        _keep(job, found)
+    return document(found) if asked.json else screen(job, outcome, found)
+
+
+def _specialize(job: Job, shown: Board) -> Outcome:
+    from sera_cli.cli import stages
+
+    with stages.timed(job, "mine"):
+        stages.mine(job)
+    with stages.timed(job, "generate"):
+        tally = stages.generate(job, shown)
+    with stages.timed(job, "student"):
+        student = stages.the_student(job, shown)
+    with stages.timed(job, "prepare"):
+        prepared = stages.prepare(job, student)
+    with stages.timed(job, "train"):
+        trained = stages.train(job, student, shown)
+    with stages.timed(job, "register"):
+        card = stages.register(job, student, trained)
+    return Outcome(tally, prepared, trained, card)
+
+
+def _mine(job: Job, _: Board) -> Outcome:
+    from sera_cli.cli import stages
+
+    with stages.timed(job, "mine"):
+        stages.mine(job)
+    return Outcome()
+
+
+def _generate(job: Job, shown: Board) -> Outcome:
+    from sera_cli.cli import stages
+
+    with stages.timed(job, "mine"):
+        stages.mine(job)
+    with stages.timed(job, "generate"):
+        return Outcome(stages.generate(job, shown))
+
+
+def _prepare(job: Job, shown: Board) -> Outcome:
+    from sera_cli.cli import stages
+
+    _need(job, job.run.explored.exists(), "generate")
+    with stages.timed(job, "student"):
+        student = stages.the_student(job, shown)
+    with stages.timed(job, "prepare"):
+        return Outcome(prepared=stages.prepare(job, student))
+
+
+def _train(job: Job, shown: Board) -> Outcome:
+    from sera_cli.cli import stages
+
+    _need(job, job.run.samples.exists(), "prepare")
+    with stages.timed(job, "student"):
+        student = stages.the_student(job, shown)
+    with stages.timed(job, "train"):
+        trained = stages.train(job, student, shown)
+    with stages.timed(job, "register"):
+        return Outcome(trained=trained, card=stages.register(job, student, trained))
+
+
+def _need(job: Job, there: bool, verb: str) -> None:
+    if not there:
+        raise ConfigError(f"run {job.run.name} has nothing to go on from yet; first: sera {verb} {job.asked.repo}")
+
+
+@contextmanager
+def _at_work(job: Job) -> Iterator[Board]:
+    from sera_cli.runs import held
+
+    with held(job.run), board() as shown:
+        yield shown
+
+
+def _keep(job: Job, found: dict[str, object]) -> None:
+    """report.json: what `sera runs show` tells later."""
+    import json
+
+    from sera_cli.store import atomically
+
+    atomically(job.run.report, json.dumps(found, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def _say_first(job: Job) -> None:
+    checkout = job.checkout
+    if job.rehearsing:
+        say(f"{REHEARSAL} For a real one: {jobs.real_run(job.asked.repo)}")
+    else:
+        say(f"Teacher {job.teacher} is sent parts of {checkout.name}; nothing else leaves this machine.")
+    say(f"{checkout.name} at {checkout.commit[:12]}, run {job.run.name}")
+    if checkout.folder:
+        say(f"note: {checkout.folder} lies in {checkout.root}; the whole repository is used")
+    if checkout.dirty:
+        say("note: there are uncommitted changes; the repository is used as committed")
+    if checkout.submodules:
+        say(f"note: submodules are left out: {', '.join(checkout.submodules)}")
+
+
+def _foretell(job: Job) -> None:
+    """What a run would do, from the functions that are there and the yields a run begins from."""
+    from sera_cli.cli import stages
+    from sera_cli.harness.sandbox import choose
+    from sera_cli.svg.mine import mine as mined
+    from sera_cli.svg.pipeline import expected
+
+    found = mined(job.checkout, seed=job.config.generate.seed)
+    usable = sum(not function.heldout for function in found.functions)
+    rollouts = expected(stages.goal(job), usable)
+    plan = {
+        "run": str(job.run.folder),
+        "functions": len(found.functions),
+        "samples": job.samples,
+        "rollouts": rollouts,
+        "jobs": job.jobs,
+        "teacher": job.teacher,
+        "student": job.student,
+        "sandbox": "bubblewrap" if choose(job.config.rollout.sandbox).isolates else "folder",
+    }
+    if job.asked.json:
+        return document({"dry_run": True, **plan})
+    for name, value in plan.items():
+        say(f"{name:10} {value}")
+    say("Nothing was done. Leave out --dry-run to begin.")
+    return None

@@ -1,0 +1,254 @@
+"""The stages of the road, one function each: every one goes on where the run folder stands, and leaves it whole."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, TypeVar
+
+from sera_cli.cli import job as jobs
+from sera_cli.cli.job import Job
+from sera_cli.console import Board
+
+if TYPE_CHECKING:
+    from sera_cli.data.prepare import Prepared
+    from sera_cli.harness.loop import Limits
+    from sera_cli.svg.pipeline import Goal, Tally
+    from sera_cli.train.sft import Trained
+    from sera_cli.train.student import Student
+    from sera_cli.types import AgentCard, Function, Record, Sample
+
+Made = TypeVar("Made", bound="Record")
+
+REHEARSED = "No language model was asked: a rule-based teacher made the data. This agent is a toy that proves the road."
+TOY = "The base is the embedded student of a few million parameters: this agent is a toy that proves the road."
+
+
+@contextmanager
+def timed(job: Job, stage: str) -> Iterator[None]:
+    """Notes how many seconds a stage took in this command."""
+    started = monotonic()
+    try:
+        yield
+    finally:
+        job.seconds[stage] = round(monotonic() - started, 3)
+
+
+def mine(job: Job) -> None:
+    """1-functions.jsonl: what there is to ask about, with what was left out and why in the file's header."""
+    from sera_cli import store
+    from sera_cli.runs import settle
+    from sera_cli.svg.mine import mine as mined
+    from sera_cli.types import Function
+
+    settings = {key: job.generation[key] for key in ("commit", "seed")}
+    if settle(job.run, "functions", settings) and job.run.functions.exists():
+        return
+    found = mined(job.checkout, seed=job.config.generate.seed)
+    note = {"files": found.files, "skipped": found.skipped, "unreadable": list(found.unreadable)}
+    store.write(job.run.functions, Function, found.functions, note)
+
+
+def generate(job: Job, board: Board) -> "Tally":
+    """2-explored to 5-verdicts.jsonl, until enough rollouts can teach or the functions are used up."""
+    from sera_cli.runs import settle
+    from sera_cli.svg.explore import Bench, tasks
+    from sera_cli.svg.issue import demonstrations
+    from sera_cli.svg.pipeline import Pipeline
+    from sera_cli.svg.pipeline import generate as run
+
+    settle(job.run, "generate", job.generation)
+    own = job.config.generate.demonstrations
+    stop = threading.Event()
+    with jobs.sandboxes(job) as sandbox, _workers(job.jobs, stop) as pool:
+        bench = Bench(
+            teacher=jobs.teacher(job), sandbox=sandbox, limits=_limits(job), seed=job.config.generate.seed,
+            tries=job.config.rollout.tries, cancelled=stop.is_set,
+        )  # fmt: skip
+        pipeline = Pipeline(
+            run=job.run, bench=bench, shown=demonstrations(Path(own) if own else None), pool=pool, workers=job.jobs,
+            retry_failed=job.asked.retry_failed, on_record=_watched(board, goal(job)),
+        )  # fmt: skip
+        todo = tasks(functions(job), job.checkout.name, job.checkout.commit, job.config.generate.seed)
+        return run(pipeline, todo, goal(job))
+
+
+def prepare(job: Job, student: "Student") -> "Prepared":
+    """6-samples.jsonl: made anew from the trajectories each time, so any setting of it may change."""
+    from sera_cli import store
+    from sera_cli.data.prepare import prepare as prepared
+    from sera_cli.harness import tokens
+    from sera_cli.types import Sample, Trajectory, Verdict
+
+    run, mix = job.run, job.config.mix
+    made = prepared(
+        in_order(store.read(run.explored, Trajectory)), in_order(store.read(run.reproduced, Trajectory)),
+        store.read(run.verdicts, Verdict), samples=job.samples, context=student.context,
+        tokenizer=tokens.load(student.base), threshold=job.config.verify.threshold, alpha=mix.alpha,
+        general=Path(mix.general) if mix.general else None, seed=job.config.generate.seed,
+    )  # fmt: skip
+    store.write(run.samples, Sample, made.samples, {"dropped": made.dropped, "notes": list(made.notes)})
+    return made
+
+
+def train(job: Job, student: "Student", board: Board) -> "Trained":
+    """adapter/: trained anew unless samples, student, recipe and seed are those it was trained with."""
+    import shutil
+
+    from sera_cli.runs import settle, settled
+    from sera_cli.store import atomically
+    from sera_cli.train.recipe import recipe
+    from sera_cli.train.sft import Trained
+    from sera_cli.train.sft import train as run
+
+    chosen = recipe(job.config.train.recipe, method=job.config.train.method, rehearsal=student.rehearsal)
+    data = samples(job)
+    settings = {
+        "data": data_digest(data), "student": student.name, "context": student.context,
+        "recipe": chosen.model_dump(mode="json"), "seed": job.config.generate.seed,
+    }  # fmt: skip
+    kept = job.run.folder / "trained.json"
+    if settled(job.run).get("train") == settings and job.run.adapter.exists() and kept.exists():
+        return Trained.model_validate_json(kept.read_bytes())
+    shutil.rmtree(job.run.adapter, ignore_errors=True)
+    done = run(
+        [sample for sample in data if not sample.heldout], [sample for sample in data if sample.heldout],
+        student, chosen, job.run.adapter, seed=job.config.generate.seed,
+        on_progress=lambda step, steps, loss: board("train", step, steps, f"loss {loss:.3f}"),
+    )  # fmt: skip
+    atomically(kept, done.model_dump_json(indent=1).encode() + b"\n")
+    settle(job.run, "train", settings, remake=True)
+    return done
+
+
+def register(job: Job, student: "Student", trained: "Trained") -> "AgentCard":
+    """The agent in the registry; the same weights are not registered twice."""
+    from sera_cli.agents import registry
+    from sera_cli.config import home
+
+    card = _card(job, student, trained)
+    for other in registry.agents(home("data")):
+        if other.name == card.name and _same(other, card):
+            return other
+    return registry.register(home("data"), card, job.run.adapter)
+
+
+def the_student(job: Job, board: Board) -> "Student":
+    """The model to be trained; the embedded one is made on first use."""
+    from sera_cli.config import home
+    from sera_cli.train.student import student
+
+    return student(
+        job.student, home("cache"), context=job.config.student.context,
+        on_progress=lambda what, done, total: board("student", done, total, f"{what}; made once per machine"),
+    )  # fmt: skip
+
+
+def goal(job: Job) -> "Goal":
+    from sera_cli.data.prepare import quota
+    from sera_cli.svg.pipeline import Goal
+
+    first, second = quota(job.samples)
+    return Goal(first=first, second=second, threshold=job.config.verify.threshold)
+
+
+def functions(job: Job) -> list["Function"]:
+    from sera_cli import store
+    from sera_cli.types import Function
+
+    return list(store.read(job.run.functions, Function).values())
+
+
+def samples(job: Job) -> list["Sample"]:
+    from sera_cli import store
+    from sera_cli.types import Sample
+
+    return in_order(store.read(job.run.samples, Sample))
+
+
+def in_order(records: "dict[str, Made]") -> "list[Made]":
+    """Records in work order: that of their ids."""
+    return [records[key] for key in sorted(records)]
+
+
+def data_digest(data: list["Sample"]) -> str:
+    from sera_cli.types import digest
+
+    return digest([sample.model_dump(mode="json") for sample in data])
+
+
+def _watched(board: Board, wanted: "Goal") -> Callable[[str, "Record"], None]:
+    """Counts what comes out of the pipeline, towards what is wanted."""
+    from sera_cli.svg.pipeline import reaches
+    from sera_cli.types import Trajectory, Verdict
+
+    seen = dict.fromkeys(("explored", "issues", "reproduced", "verdicts"), 0)
+    first = second = 0
+
+    def on_record(stage: str, record: "Record") -> None:
+        nonlocal first, second
+        seen[stage] += 1
+        if stage == "explored" and isinstance(record, Trajectory):
+            first += record.accepted
+        if isinstance(record, Verdict):
+            second += reaches(record, wanted.threshold)
+        done = min(first, wanted.first) + min(second, wanted.second)
+        note = f"{seen['explored']} explored, {seen['issues']} written up, {seen['reproduced']} reproduced"
+        board("generate", done, wanted.first + wanted.second, note)
+
+    return on_record
+
+
+@contextmanager
+def _workers(count: int, stop: threading.Event) -> Iterator[Executor]:
+    """Threads that are told to stop, and waited for, when the work ends for whatever reason."""
+    pool = ThreadPoolExecutor(count, thread_name_prefix="rollout")
+    try:
+        yield pool
+    finally:
+        stop.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _card(job: Job, student: "Student", trained: "Trained") -> "AgentCard":
+    from sera_cli.runs import settled
+    from sera_cli.types import AgentCard
+
+    recipe = settled(job.run)["train"]["recipe"]
+
+    data = samples(job)
+    losses = trained.model_dump(include={"loss_first", "loss_last", "heldout_base", "heldout_agent"}, exclude_none=True)
+    return AgentCard(
+        name=job.agent,
+        version=0,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        base=student.name if student.rehearsal else student.base,
+        method=recipe["method"],
+        repository=job.checkout.name,
+        commit=job.checkout.commit,
+        alpha=job.config.mix.alpha,
+        samples=sum(not sample.heldout for sample in data),
+        data_digest=data_digest(data),
+        recipe=recipe["name"],
+        teacher=job.teacher,
+        context=student.context,
+        rehearsal=job.rehearsing or student.rehearsal,
+        scores=losses,
+        base_license=student.license,
+        note=REHEARSED if job.rehearsing else TOY if student.rehearsal else "",
+    )
+
+
+def _same(one: "AgentCard", other: "AgentCard") -> bool:
+    """Whether two cards are of the same weights: all but the version and the date agree."""
+    apart = {"version": 0, "created": ""}
+    return one.model_copy(update=apart) == other.model_copy(update=apart)
+
+
+def _limits(job: Job) -> "Limits":
+    from sera_cli.harness.loop import Limits
+
+    return Limits(**job.config.rollout.model_dump(include=set(Limits.model_fields)))
