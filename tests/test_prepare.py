@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sera_cli.data.prepare import Prepared, Settings, prepare, quota, spare
+from sera_cli.data.prepare import Prepared, prepare, quota, spare
 from sera_cli.errors import ConfigError, DataError
 from sera_cli.types import Policy, Reply, Sample, Step, Task, Trajectory, Verdict
 from tests.letters import Letters
@@ -33,8 +33,9 @@ def verdicts(rollouts: list[Trajectory], recall: float = 0.75) -> dict[str, Verd
     return {one.id: Verdict(id=one.id, recall=recall, matched=3, target=4) for one in rollouts}
 
 
-def run(one: list[Trajectory], two: list[Trajectory], wanted: int, **options: Any) -> Prepared:
-    return prepare(one, two, verdicts(two), Letters(), Settings(**{"wanted": wanted, "context": 10_000, **options}))
+def run(one: list[Trajectory], two: list[Trajectory], samples: int, **options: Any) -> Prepared:
+    given = {"tokenizer": Letters(), "context": 10_000, **options}
+    return prepare(one, two, verdicts(two), samples=samples, **given)
 
 
 def trained(made: Prepared) -> list[str]:
@@ -126,7 +127,7 @@ def test_everything_dropped_is_counted_under_its_origin_and_reason() -> None:
     one = [*firsts(9), rollout("x", "fx", exit="limit"), rollout("y", "fy", patch="+first0\n")]
     two = seconds(4)
     low = {**verdicts(two), "second3": Verdict(id="second3", recall=0.25, matched=1, target=4)}
-    made = prepare(one, two, low, Letters(), Settings(wanted=8, context=10_000))
+    made = prepare(one, two, low, samples=8, context=10_000, tokenizer=Letters())
     assert made.dropped == {
         "first: duplicate patch": 1, "first: not submitted": 1, "second: recall below threshold": 1,
     }
@@ -167,13 +168,13 @@ def test_alpha_counts_training_samples_only(tmp_path: Path) -> None:
     assert held(made) == ["first5", "first6"]
 
 
-def test_general_rows_that_bring_no_tools_are_shown_those_given(tmp_path: Path) -> None:
+def test_general_rows_that_bring_no_tools_are_shown_those_of_the_rollouts(tmp_path: Path) -> None:
     tool = {"type": "function", "function": {"name": "submit", "parameters": {}}}
     call = {"id": "c", "type": "function", "function": {"name": "submit", "arguments": "{}"}}
     talk = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
     path = tmp_path / "g.jsonl"
     path.write_text(json.dumps({"messages": talk}), encoding="utf-8")
-    made = run(firsts(1), [], 1, alpha=0.5, general=path, tools=(tool,))
+    made = run([rollout("a", "f", tools=(tool,))], [], 1, alpha=0.5, general=path)
     (other,) = (sample for sample in made.samples if sample.origin == "general")
     assert "<tools>" in other.messages[0]["content"]
 

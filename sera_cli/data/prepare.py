@@ -5,33 +5,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from sera_cli.data import filters
 from sera_cli.data.general import read
-from sera_cli.data.mix import Mixture, mix, needed
+from sera_cli.data.mix import mix, needed
 from sera_cli.data.render import render
 from sera_cli.data.truncate import Trim, cut
 from sera_cli.errors import ConfigError, DataError
 from sera_cli.harness.tokens import Tokenizer
 from sera_cli.types import Sample, Trajectory, Value, Verdict
-
-
-class Settings(Value):
-    """What decides which samples come out.
-
-    `wanted` counts training samples from the repository, `context` is in tokens, `threshold` is the least recall of a
-    second rollout. `general` is a JSONL file, needed when alpha is below 1; its rows that bring no tools are shown
-    `tools`.
-    """
-
-    wanted: int
-    context: int
-    threshold: float = 0.5
-    alpha: float = 1.0
-    general: Path | None = None
-    tools: tuple[dict[str, Any], ...] = ()
-    seed: int = 0
 
 
 class Prepared(Value):
@@ -62,24 +45,29 @@ def spare(samples: int) -> int:
 
 def prepare(
     explored: Iterable[Trajectory], reproduced: Iterable[Trajectory], verdicts: Mapping[str, Verdict],
-    tokenizer: Tokenizer, settings: Settings,
+    *, samples: int, context: int, tokenizer: Tokenizer, threshold: float = 0.5, alpha: float = 1.0,
+    general: Path | None = None, seed: int = 0,
 ) -> Prepared:
-    """Picks in the order given: first rollouts that pass their self-check, second ones of enough recall.
+    """Picks `samples` in the order given: first rollouts that pass their self-check, second ones of enough recall.
 
-    Where one kind is short the other fills in; a rollout is rendered only when it is wanted. Raises ConfigError when
-    general data are needed and not named, DataError when nothing is left to learn from, and what reading them raises.
+    Where one kind is short the other fills in; a rollout is rendered only when it is wanted, and cut to `context`
+    tokens. `general` is a JSONL file, needed when alpha is below 1. Raises ConfigError when it is not named, DataError
+    when nothing is left to learn from, and what reading the file raises.
     """
-    if needed(settings.wanted, settings.alpha) and settings.general is None:
-        raise ConfigError(f"alpha {settings.alpha:g} mixes in general data; name a JSONL file of it with --general")
+    if needed(samples, alpha) and general is None:
+        raise ConfigError(f"alpha {alpha:g} mixes in general data; name a JSONL file of it with --general")
     dropped: Counter[str] = Counter()
     notes: list[str] = []
-    trim = partial(cut, tokenizer=tokenizer, context=settings.context)
+    trim = partial(cut, tokenizer=tokenizer, context=context)
     passed = list(filters.firsts(explored, dropped))
-    verified = list(filters.seconds(reproduced, verdicts, settings.threshold, dropped))
+    verified = list(filters.seconds(reproduced, verdicts, threshold, dropped))
     first = _lessons(passed, "first", {}, trim, dropped)
     second = _lessons(verified, "second", verdicts, trim, dropped)
-    chosen, held = _hold_out(_pick(first, second, settings.wanted, notes), chain(second, first), notes)
-    mixture = _mix([lesson.sample for lesson in chosen], trim, settings, dropped)
+    chosen, held = _hold_out(_pick(first, second, samples, notes), chain(second, first), notes)
+    tools = next((rollout.tools for rollout in chain(passed, verified)), ())
+    more = needed(len(chosen), alpha)
+    others = read(general, more, dropped, trim=trim, tools=tools, seed=seed) if general and more else []
+    mixture = mix([lesson.sample for lesson in chosen], others, alpha, seed)
     notes += [mixture.note] if mixture.note else []
     counts = {reason: count for reason, count in sorted(dropped.items()) if count}
     if not mixture.samples:
@@ -142,11 +130,3 @@ def _hold_out(
     if back:
         notes.append(f"{len(back)} samples wanted for training are held out: no others are left to measure with")
     return [lesson for lesson in chosen if lesson.function not in given], held + back
-
-
-def _mix(repo: list[Sample], trim: Trim, settings: Settings, dropped: Counter[str]) -> Mixture:
-    wanted = needed(len(repo), settings.alpha)
-    others: list[Sample] = []
-    if wanted and settings.general:
-        others = read(settings.general, wanted, dropped, trim=trim, tools=settings.tools, seed=settings.seed)
-    return mix(repo, others, settings.alpha, settings.seed)
