@@ -73,6 +73,16 @@ def document(value: object) -> None:
     out().print(text, soft_wrap=True)
 
 
+def exactly(text: str) -> None:
+    """Text for another program, byte for byte; a terminal gets it clean."""
+    if sys.stdout.isatty():
+        show(text)
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    sys.stdout.buffer.flush()
+
+
 def urgent(text: str) -> None:
     """A line from inside a signal handler, where a buffered stream may be in the middle of a write."""
     cursor = "\x1b[?25h" if sys.stderr.isatty() else ""

@@ -95,3 +95,8 @@ def test_no_color_is_obeyed(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("NO_COLOR", "1")
     console.say("plain", style="red")
     assert capsys.readouterr().err == "plain\n"
+
+
+def test_a_patch_in_a_pipe_is_exact(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    console.exactly("+caf\udce9\r\n+\x0c[red]\n")
+    assert capfdbinary.readouterr().out == b"+caf\xe9\r\n+\x0c[red]\n"

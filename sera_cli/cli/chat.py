@@ -1,0 +1,190 @@
+"""`sera chat`: a registered agent at work in a private copy of a repository, every command shown before it runs."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sera_cli.cli.options import Json
+from sera_cli.console import document, exactly, say
+from sera_cli.errors import ConfigError, ContextOverflow
+
+if TYPE_CHECKING:
+    from sera_cli.config import Config
+    from sera_cli.harness.model import Model
+    from sera_cli.harness.sandbox import Sandbox
+    from sera_cli.types import AgentCard, Message, Reply, Step
+
+SHOWN = 12
+"""Lines of an observation that are shown; the agent sees all of it."""
+
+
+def chat(
+    repo: Annotated[Path, typer.Argument(help="The repository to work in.", show_default="this folder")] = Path(),
+    *,
+    agent: Annotated[
+        str, typer.Option("--agent", "-a", help="NAME or NAME@VERSION.", show_default="the only one")] = "",
+    prompt: Annotated[str, typer.Option("--prompt", "-p", help="Say this, print the patch on stdout and end.")] = "",
+    at: Annotated[str, typer.Option(help="The commit to work from.", metavar="REV")] = "HEAD",
+    sandbox: Annotated[str | None, typer.Option(help="auto, bubblewrap or folder.", metavar="SANDBOX")] = None,
+    json: Json = False,
+) -> None:
+    """Let an agent work in a copy of a repository. Your files stay as they are: what it changed is given as a patch."""
+    from sera_cli.config import resolve
+
+    if json and not prompt:
+        raise ConfigError("--json wants one document at the end; say what to do with --prompt")
+    config = resolve(repo, {"rollout.sandbox": sandbox}).config
+    card = chosen(agent)
+    with ExitStack() as stack:
+        copy = stack.enter_context(private_copy(repo, at, config))
+        steps = converse([prompt] if prompt else asked(stack), answering(card), copy, config)
+        patch = copy.diff()
+    if json:
+        last = steps[-1].exit if steps else None
+        document({"agent": f"{card.name}@{card.version}", "steps": len(steps), "exit": last, "patch": patch})
+    elif prompt:
+        exactly(patch) if patch else say("nothing was changed")
+    elif patch:
+        keep(patch, repo)
+
+
+def converse(
+    sayings: Iterable[str], model: "Model", sandbox: "Sandbox", config: "Config", tell: Callable[[str], None] = say
+) -> list["Step"]:
+    """A turn for each thing said, in one conversation; `tell` hears of every reply before anything in it runs."""
+    from sera_cli.agents.chat import turn
+    from sera_cli.harness.loop import Limits
+    from sera_cli.harness.tools import Toolbox
+
+    limits = Limits(**config.rollout.model_dump(include=set(Limits.model_fields)))
+    toolbox = Toolbox(sandbox, command_seconds=limits.command_seconds)
+    messages: list[Message] = []
+    steps: list[Step] = []
+    for said in sayings:
+        with ending_well(tell):
+            for step in turn(said, model, toolbox, messages, limits, on_reply=lambda reply: tell(in_words(reply))):
+                steps.append(step)
+                for result in step.results:
+                    tell(cut(str(result["content"])))
+    return steps
+
+
+@contextmanager
+def ending_well(tell: Callable[[str], None]) -> Iterator[None]:
+    """Ctrl-C and a full context end the turn; what was changed so far stays."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell("stopped; say what to do instead, or Ctrl-D to end")
+    except ContextOverflow as full:
+        tell(f"{full}; begin a new conversation")
+
+
+def in_words(reply: "Reply") -> str:
+    """A reply for a person: what the agent thinks and says, and each call as it will be carried out."""
+    message = reply.message
+    thought = str(message.get("reasoning_content") or message.get("reasoning") or "").strip()
+    said = str(message.get("content") or "").strip()
+    calls = [call_in_words(call.name, call.arguments) for call in reply.calls]
+    trouble = [f"! {reply.problem}"] if reply.problem and not said else []
+    return "\n".join(part for part in [thought and f"· {thought}", said, *calls, *trouble] if part)
+
+
+def call_in_words(name: str, arguments: str) -> str:
+    import json
+
+    given = json.loads(arguments or "{}")
+    if name == "bash":
+        return f"$ {given['command']}"
+    return " ".join([f"> {name}", *(f"{key}={value!r}" for key, value in given.items())])
+
+
+def cut(text: str) -> str:
+    lines = text.removeprefix("OBSERVATION:\n").splitlines()
+    more = [f"… {len(lines) - SHOWN} more lines"] if len(lines) > SHOWN else []
+    return "\n".join(f"    {line}" for line in [*lines[:SHOWN], *more])
+
+
+def chosen(agent: str) -> "AgentCard":
+    """The agent of that name; with no name, the only one there is."""
+    from sera_cli.agents.registry import agents, find
+    from sera_cli.config import home
+
+    if agent:
+        return find(home("data"), agent)
+    names = sorted({card.name for card in agents(home("data"))})
+    if not names:
+        raise ConfigError("no agents yet; make one with: sera specialize REPO")
+    if len(names) > 1:
+        raise ConfigError(f"say which agent: --agent {' or '.join(names)}")
+    return find(home("data"), names[0])
+
+
+def answering(card: "AgentCard") -> "Model":
+    """The agent's weights on its base, loaded into this process."""
+    from sera_cli.agents.local import LocalModel
+    from sera_cli.agents.registry import folder
+    from sera_cli.config import home
+    from sera_cli.train.student import student
+
+    base = student(card.base, home("cache"), context=card.context).base
+    say(f"{card.name}@{card.version} on {card.base}" + (f". {card.note}" if card.note else ""))
+    return LocalModel(base, folder(home("data"), card), name=f"{card.name}@{card.version}", context=card.context)
+
+
+@contextmanager
+def private_copy(repo: Path, at: str, config: "Config") -> Iterator["Sandbox"]:
+    """A sandbox over the repository at a commit."""
+    from tempfile import TemporaryDirectory
+
+    from sera_cli import git
+    from sera_cli.harness.sandbox import choose
+
+    checkout = git.open_repository(repo, at)
+    if checkout.dirty:
+        say("note: there are uncommitted changes; the agent sees the repository as committed")
+    kind = choose(config.rollout.sandbox)
+    if not kind.isolates:
+        say("note: commands are not isolated from this machine here; see `sera doctor`")
+    with TemporaryDirectory(prefix="sera-chat-") as scratch:
+        git.export(checkout, Path(scratch) / "base")
+        with kind(Path(scratch) / "base", Path(scratch)) as sandbox:
+            yield sandbox
+
+
+def asked(stack: ExitStack) -> Iterator[str]:
+    """What the user types, line by line, until Ctrl-D; or the lines of a pipe."""
+    import signal
+
+    if not sys.stdin.isatty():
+        yield from (line.strip() for line in sys.stdin if line.strip())
+        return
+    from prompt_toolkit import PromptSession
+
+    stack.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+    say("Say what to do. Ctrl-C stops a turn, Ctrl-D ends.")
+    session: PromptSession[str] = PromptSession("> ")
+    while True:
+        try:
+            line = session.prompt().strip()
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+        if line:
+            yield line
+
+
+def keep(patch: str, repo: Path) -> None:
+    """Leaves the patch where `git apply` finds it."""
+    from sera_cli.config import project
+    from sera_cli.runs import home
+    from sera_cli.store import atomically
+
+    file = home(project(repo)) / "chat.patch"
+    atomically(file, patch.encode("utf-8", "surrogatepass"))
+    say(f"what was changed is in {file}; take it over with: git -C {project(repo)} apply {file}")

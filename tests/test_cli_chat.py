@@ -1,0 +1,148 @@
+"""`sera chat`, with a scripted agent in place of the weights: what is shown, and what becomes of the user's files."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sera_cli.__main__ import run
+from sera_cli.cli import chat
+from sera_cli.config import home
+from sera_cli.errors import ContextOverflow
+from sera_cli.harness.model import OnText
+from sera_cli.types import AgentCard, Message, Reply, ToolCall
+
+
+class Scripted:
+    """Makes these calls one after the other; a plain string is an answer in words."""
+
+    name = "scripted"
+
+    def __init__(self, *turns: tuple[str, dict[str, Any]] | str) -> None:
+        self.sampling: dict[str, Any] = {}
+        self._turns = iter(turns)
+        self.heard: list[list[Message]] = []
+
+    def reply(self, messages: list[Message], tools: list[dict[str, Any]], *, on_text: OnText | None = None) -> Reply:
+        self.heard.append(list(messages))
+        turn = next(self._turns)
+        if isinstance(turn, str):
+            return Reply(message={"role": "assistant", "content": turn})
+        call = ToolCall(id="call_1", name=turn[0], arguments=json.dumps(turn[1]))
+        function = {"name": call.name, "arguments": call.arguments}
+        message = {"role": "assistant", "content": "", "reasoning_content": "Now to work.",
+                   "tool_calls": [{"id": call.id, "type": "function", "function": function}]}
+        return Reply(message=message, calls=(call,))
+
+
+CARD = AgentCard(
+    name="shop", version=1, created="", base="rehearsal-1", method="lora", repository="shop", commit="c", alpha=1.0,
+    samples=1, data_digest="d", recipe="r", teacher="rehearsal", context=4096,
+)
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SERA_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(chat, "chosen", lambda agent: CARD)
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "a.py").write_text("x = 1\n")
+    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "Begin"]):
+        subprocess.run([*git, *arguments], check=True)
+    return folder
+
+
+def let(monkeypatch: pytest.MonkeyPatch, agent: Scripted) -> None:
+    monkeypatch.setattr(chat, "answering", lambda card: agent)
+
+
+EDIT = (
+    "str_replace_editor",
+    {"command": "str_replace", "path": "/testbed/a.py", "old_str": "x = 1", "new_str": "x = 2"},
+)
+PATCH = ["-x = 1", "+x = 2"]
+
+
+def test_a_prompt_gives_the_patch_and_leaves_the_files_alone(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    let(monkeypatch, Scripted(("bash", {"command": "cat a.py"}), EDIT, ("submit", {}), ("submit", {})))
+    assert run(["chat", str(repository), "-a", "shop", "-p", "Make x 2.", "--sandbox", "folder"]) == 0
+    said = capsys.readouterr()
+    assert [line for line in said.out.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")] == PATCH
+    shown = said.err.splitlines()
+    assert shown.index("$ cat a.py") < shown.index("    x = 1")
+    assert "· Now to work." in shown
+    assert (repository / "a.py").read_text() == "x = 1\n"
+    applied = subprocess.run(["git", "-C", str(repository), "apply"], input=said.out, text=True, check=True)
+    assert (applied.returncode, (repository / "a.py").read_text()) == (0, "x = 2\n")
+
+
+def test_with_json_there_is_one_document(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    let(monkeypatch, Scripted(EDIT, "That is all."))
+    assert run(["chat", str(repository), "-p", "Make x 2.", "--sandbox", "folder", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["agent"], said["steps"]) == ("shop@1", 2)
+    assert said["patch"].endswith("-x = 1\n+x = 2\n")
+
+
+def test_json_without_a_prompt_is_refused(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["chat", str(repository), "--json"]) == 2
+    assert capsys.readouterr().err == "error: --json wants one document at the end; say what to do with --prompt\n"
+
+
+def test_lines_of_a_pipe_are_turns_of_one_conversation(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    agent = Scripted("Hello.", EDIT, "Done.")
+    let(monkeypatch, agent)
+    (tmp_path / "said").write_text("Who are you?\n\nMake x 2.\n")
+    with (tmp_path / "said").open() as pipe:
+        monkeypatch.setattr("sys.stdin", pipe)
+        assert run(["chat", str(repository), "--sandbox", "folder"]) == 0
+    assert [message["role"] for message in agent.heard[1]] == ["system", "user", "assistant", "user"]
+    assert agent.heard[1][-1]["content"] == "Make x 2."
+    kept = repository / ".sera" / "chat.patch"
+    assert kept.read_text().endswith("-x = 1\n+x = 2\n")
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"what was changed is in {kept}; take it over with: git -C {repository} apply {kept}")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (KeyboardInterrupt(), "stopped; say what to do instead, or Ctrl-D to end"),
+        (ContextOverflow("it has 9 tokens"), "it has 9 tokens; begin a new conversation"),
+    ],
+)
+def test_a_turn_can_end_without_the_conversation(error: BaseException, sentence: str) -> None:
+    said: list[str] = []
+    with chat.ending_well(said.append):
+        raise error
+    assert said == [sentence]
+
+
+def test_a_long_observation_is_cut_for_the_eye() -> None:
+    shown = chat.cut("OBSERVATION:\n" + "\n".join(map(str, range(20)))).splitlines()
+    assert (shown[0], shown[-1], len(shown)) == ("    0", "    … 8 more lines", 13)
+
+
+def test_without_a_name_the_only_agent_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sera_cli.agents.registry import register
+
+    monkeypatch.setenv("SERA_HOME", str(tmp_path / "home"))
+    with pytest.raises(chat.ConfigError, match="no agents yet; make one with: sera specialize REPO"):
+        chat.chosen("")
+    (tmp_path / "weights").mkdir()
+    register(home("data"), CARD, tmp_path / "weights")
+    register(home("data"), CARD, tmp_path / "weights")
+    assert chat.chosen("").version == 2
+    register(home("data"), CARD.model_copy(update={"name": "web"}), tmp_path / "weights")
+    with pytest.raises(chat.ConfigError, match="say which agent: --agent shop or web"):
+        chat.chosen("")
