@@ -140,3 +140,10 @@ def test_the_users_folders_follow_xdg_unless_sera_home_is_set(monkeypatch: pytes
     monkeypatch.setenv("XDG_DATA_HOME", "/xdg/data")
     assert config.home("data", {}) == Path("/xdg/data/sera")
     assert config.home("data", {"SERA_HOME": "/own"}) == Path("/own/data")
+
+
+@pytest.mark.parametrize("example", ["large.toml", "timesheet/sera.toml"])
+def test_the_example_configs_can_be_used_as_they_are(tmp_path: Path, example: str) -> None:
+    text = (Path(__file__).parent.parent / "examples" / example).read_text(encoding="utf-8")
+    found = config.resolve(project(tmp_path, text), environ={"SERA_HOME": "/nowhere"})
+    assert found.origins["generate.samples"] == str(tmp_path / ".sera" / "config.toml")

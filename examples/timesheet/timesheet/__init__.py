@@ -1,0 +1,1 @@
+"""Working hours in a text file, and what to bill for them."""
