@@ -31,7 +31,10 @@ def run(arguments: Sequence[str]) -> int:
     except SeraError as error:
         return failed(str(error), error.code, type(error).__name__, as_json=as_json)
     except typer.TyperException as error:
-        return failed(usage(error), error.exit_code, "UsageError", as_json=as_json) if str(error) else 2
+        if type(error).__name__ == "NoArgsIsHelpError":
+            say(error.format_message())
+            return error.exit_code
+        return failed(usage(error), error.exit_code, "UsageError", as_json=as_json)
     except typer.Abort:
         return failed("stopped: no answer; nothing was done", 1, "Abort", as_json=as_json)
     except OSError as error:

@@ -84,6 +84,14 @@ def test_help_opens_no_room() -> None:
     assert "doctor" in done.stdout
 
 
+@pytest.mark.parametrize("words", [(), ("agents",)])
+def test_a_command_left_open_is_answered_with_help(words: tuple[str, ...], capsys: Captured) -> None:
+    assert sera(*words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(" ".join(["Usage: sera", *words, "[OPTIONS] COMMAND [ARGS]..."]))
+
+
 def test_a_mistyped_command_is_one_line_with_the_nearest(capsys: Captured) -> None:
     assert sera("docter") == 2
     assert capsys.readouterr().err == "error: No such command 'docter'. Did you mean 'doctor'?; see `sera --help`\n"

@@ -23,7 +23,8 @@ SHOWN = 12
 
 
 def chat(
-    repo: Annotated[Path, typer.Argument(help="The repository to work in.", show_default="this folder")] = Path(),
+    repo: Annotated[
+        Path, typer.Argument(help="The repository to work in.", metavar="REPO", show_default="this folder")] = Path(),
     *,
     agent: Annotated[
         str, typer.Option("--agent", "-a", help="NAME or NAME@VERSION.", show_default="the only one")] = "",
@@ -32,7 +33,10 @@ def chat(
     sandbox: Annotated[str | None, typer.Option(help="auto, bubblewrap or folder.", metavar="SANDBOX")] = None,
     json: Json = False,
 ) -> None:
-    """Let an agent work in a copy of a repository. Your files stay as they are: what it changed is given as a patch."""
+    """Let an agent work in a copy of a repository.
+
+    Your files stay as they are: what it changed comes out as a patch.
+    """
     from sera_cli.config import resolve
 
     if json and not prompt:

@@ -19,8 +19,8 @@ app = typer.Typer(help="The training data of a run.", no_args_is_help=True)
 
 @app.command(name="show")
 def show_data(
-    run: Annotated[str, typer.Argument(help="Name of a run, or a samples file.", show_default=False)],
-    sample: Annotated[str, typer.Argument(help="Id of a sample to print, or its beginning.")] = "",
+    run: Annotated[str, typer.Argument(help="Name of a run, or a samples file.", metavar="RUN")],
+    sample: Annotated[str, typer.Argument(help="Id of a sample to print, or its beginning.", metavar="SAMPLE")] = "",
     project: InProject = Path(),
     *,
     json: Json = False,

@@ -24,7 +24,10 @@ class Check(NamedTuple):
 
 
 def doctor(*, json: Json = False) -> None:
-    """Say what works here, what does not, and what to do about it. Exits with 1 when not even a rehearsal can run."""
+    """Say what works here, what does not, and what to do about it.
+
+    Exits with 1 when not even a rehearsal can run.
+    """
     found = examine()
     if json:
         document({"ready": ready(found), "checks": [check._asdict() for check in found]})

@@ -15,7 +15,7 @@ def init(
     *,
     force: Annotated[bool, typer.Option("--force", help="Write over a config that is there.")] = False,
 ) -> None:
-    """Write .sera/config.toml with every setting, its default and what it is for."""
+    """Write .sera/config.toml: every setting, its default, its use."""
     from sera_cli.config import project_file, written
     from sera_cli.store import atomically
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sera_cli.config import Resolved
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
-Project = Annotated[Path, typer.Argument(help="The project, or any folder in it.", show_default="this folder")]
+Project = Annotated[Path, typer.Argument(help="The project, or any folder in it.", metavar="PROJECT", show_default="this folder")]
 InProject = Annotated[
     Path, typer.Option("--project", "-C", help="The project.", show_default="the one around this folder")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -37,7 +37,7 @@ class Asked:
 
 
 def ask(
-    repo: Annotated[Path, typer.Argument(help="A git repository on this machine.", show_default=False)],
+    repo: Annotated[Path, typer.Argument(help="A git repository on this machine.", metavar="REPO")],
     *,
     alpha: Annotated[float | None, typer.Option(help="Share of repository data in training, 0 to 1.")] = None,
     teacher: Annotated[str | None, typer.Option(help="rehearsal, or openai:MODEL.", metavar="MODEL")] = None,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The runs of a project.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Name of the run.", show_default=False)]
+Name = Annotated[str, typer.Argument(help="Name of the run.", metavar="RUN")]
 STAGES = ("functions", "explored", "issues", "reproduced", "verdicts", "samples")
 
 
