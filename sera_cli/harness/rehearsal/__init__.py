@@ -8,6 +8,7 @@ from typing import Any
 
 from sera_cli.harness.model import OnText
 from sera_cli.harness.rehearsal.acting import solve
+from sera_cli.harness.rehearsal.desk import Desk
 from sera_cli.harness.rehearsal.judging import verdict
 from sera_cli.harness.rehearsal.reading import report, text, work
 from sera_cli.harness.rehearsal.turns import Plan, Turn, reply, stumbling
@@ -51,7 +52,7 @@ class Rehearsal:
         """The turn of the plan that follows what came back so far. A plan made for other messages is made anew."""
         if self._plan is None or prompt != self._prompt or came[: len(self._sent)] != self._sent:
             self._prompt, self._sent = prompt, []
-            self._plan = stumbling(solve(report(prompt), dice), Random(dice.random()))
+            self._plan = stumbling(solve(Desk(report(prompt), dice)), Random(dice.random()))
             self._turn = next(self._plan)
         for answer in came[len(self._sent) :]:
             self._turn = self._plan.send(answer)

@@ -1,10 +1,10 @@
-"""Edits at the head of a function: guards, type checks, defaults, annotation and documentation."""
+"""Edits at the head of a function: guards, type checks, defaults, copies of what is passed in."""
 
 import ast
 import re
 from collections.abc import Iterator
 
-from sera_cli.harness.rehearsal.change import Change, insert, span
+from sera_cli.harness.rehearsal.change import Change, insert, replace, span
 from sera_cli.harness.rehearsal.scene import Scene, anchor, lead, parameters, source
 
 TYPES = ("str", "int", "float", "bytes", "dict", "list", "tuple", "set")
@@ -44,7 +44,7 @@ def empty_guard(scene: Scene) -> Iterator[Change]:
     looped = [node.iter.id for node in scene.nodes if isinstance(node, ast.For) and isinstance(node.iter, ast.Name)]
     valued = any(isinstance(node, ast.Return) and node.value for node in scene.nodes)
     for name in dict.fromkeys(looped):
-        if name in names and not _yields(scene):
+        if name in names and not yields(scene):
             yield from insert(scene, at, [f"if not {name}:", "\treturn None" if valued else "\treturn"], name)
 
 
@@ -62,29 +62,6 @@ def mutable_default(scene: Scene) -> Iterator[Change]:
         yield span(scene, first, rows, at.line + 1, name=name)
 
 
-def annotation(scene: Scene) -> Iterator[Change]:
-    """Only where the whole function was seen: a later `return value` would make it false."""
-    silent = not any(isinstance(node, ast.Return) and node.value for node in scene.nodes)
-    if not scene.complete or scene.node.returns or not silent or _yields(scene):
-        return
-    for index in range(scene.node.body[0].lineno - 3, -1, -1):
-        if scene.lines[index].rstrip().endswith("):"):
-            head, _, tail = scene.lines[index].rpartition("):")
-            yield span(scene, index, [f"{head}) -> None:{tail}"], index + 1)
-            return
-
-
-def docstring(scene: Scene) -> Iterator[Change]:
-    at = anchor(scene)
-    if ast.get_docstring(scene.node, clean=False) is not None:
-        return
-    names = " and ".join([arg.arg for arg in parameters(scene)][:2])
-    said = sentence(scene.node.name)
-    yield from insert(scene, at, [f'"""{said}."""'])
-    if names:
-        yield from insert(scene, at, [f'"""{said} for {names}."""'])
-
-
 def assert_raise(scene: Scene) -> Iterator[Change]:
     for node in scene.nodes:
         if not isinstance(node, ast.Assert) or node.msg is None or node.end_lineno != node.lineno:
@@ -98,20 +75,14 @@ def assert_raise(scene: Scene) -> Iterator[Change]:
             yield span(scene, index, rows, index + 1)
 
 
-def sentence(name: str) -> str:
-    """What a function does, as far as its name tells: `get_open_files` returns the open files."""
-    match name.strip("_").split("_"):
-        case ["init"]:
-            return "Set up a new object"
-        case ["get" | "find" | "fetch" | "compute", *rest] if rest:
-            return "Return the " + " ".join(rest)
-        case ["is" | "has" | "can" as verb, *rest] if rest:
-            return f"Tell whether this {verb} " + " ".join(rest)
-        case [only]:
-            return f"Do what {only} stands for"
-        case [verb, *rest]:
-            return f"{verb.capitalize()} the " + " ".join(rest)
-    return "Do the work"
+def copy_argument(scene: Scene) -> Iterator[Change]:
+    """`self.items = items` becomes `self.items = list(items)`, where a list or dict is passed in."""
+    kinds = _used_as(scene) | {arg.arg: _container(arg.annotation) for arg in parameters(scene) if arg.annotation}
+    for node in scene.nodes:
+        match node:
+            case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"))], value=ast.Name(id=name) as value):
+                if kinds.get(name) in ("list", "dict") and name in _required(scene):
+                    yield replace(scene, value, f"{kinds[name]}({name})", name)
 
 
 def _required(scene: Scene) -> list[str]:
@@ -148,5 +119,11 @@ def _used_as(scene: Scene) -> dict[str, str]:
     return uses
 
 
-def _yields(scene: Scene) -> bool:
+def _container(note: ast.expr | None) -> str:
+    """`dict` for an annotation such as `dict[str, int]`."""
+    held = note.value if isinstance(note, ast.Subscript) else note
+    return held.id if isinstance(held, ast.Name) else ""
+
+
+def yields(scene: Scene) -> bool:
     return any(isinstance(node, ast.Yield | ast.YieldFrom) for node in scene.nodes)

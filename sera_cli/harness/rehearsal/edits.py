@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from random import Random
 
-from sera_cli.harness.rehearsal import blocks, checks, expressions
+from sera_cli.harness.rehearsal import blocks, checks, documentation, expressions
 from sera_cli.harness.rehearsal.change import Change, sound
 from sera_cli.harness.rehearsal.phrases import hints
 from sera_cli.harness.rehearsal.scene import Scene
@@ -18,10 +18,15 @@ KINDS: dict[str, Callable[[Scene], Iterator[Change]]] = {
     "bool-compare": expressions.bool_compare, "membership": expressions.membership,
     "emptiness": expressions.emptiness, "keys": expressions.keys, "super-call": expressions.super_call,
     "literal": expressions.literal, "return-bool": blocks.return_bool, "get-default": blocks.get_default,
-    "fstring": expressions.fstring, "annotation": checks.annotation, "docstring": checks.docstring,
+    "fstring": expressions.fstring, "annotation": documentation.annotation,
+    "docstring": documentation.docstring, "doc-raises": documentation.doc_raises,
+    "doc-returns": documentation.doc_returns, "doc-parameters": documentation.doc_parameters,
+    "copy-argument": checks.copy_argument, "comprehension": expressions.comprehension, "order": expressions.order,
     "else-return": blocks.else_return,
 }  # fmt: skip
-ANYWHERE = ("none-guard", "type-check", "annotation", "docstring")
+ANYWHERE = frozenset(
+    {"none-guard", "type-check", "annotation", "docstring", "doc-raises", "doc-returns", "doc-parameters"}
+)
 """Kinds that fit most functions: what is particular to this one goes before them, unless the report hints at them."""
 
 

@@ -142,6 +142,29 @@ def error_message(scene: Scene) -> Iterator[Change]:
                     yield replace(scene, text, shown, name)
 
 
+def comprehension(scene: Scene) -> Iterator[Change]:
+    """`any([… for …])` needs no list."""
+    eager = ("any", "all", "sum", "set", "tuple", "sorted", "min", "max", "frozenset")
+    for node in scene.nodes:
+        match node:
+            case ast.Call(
+                func=ast.Name(id=name) | ast.Attribute(attr="join" as name), args=[ast.ListComp() as made], keywords=[]
+            ) if name in (*eager, "join"):
+                yield replace(scene, made, source(scene, made)[1:-1].strip())
+
+
+def order(scene: Scene) -> Iterator[Change]:
+    """A loop over a set, or over the files of a folder, goes in no fixed order."""
+    for node in scene.nodes:
+        match node:
+            case ast.For(
+                iter=ast.Call(
+                    func=ast.Name(id="set") | ast.Attribute(attr="listdir" | "iterdir" | "glob" | "rglob")
+                ) as loose
+            ):
+                yield replace(scene, loose, f"sorted({source(scene, loose)})")
+
+
 def _comparisons(scene: Scene) -> Iterator[tuple[ast.expr, ast.expr, ast.cmpop, ast.expr]]:
     for node in scene.nodes:
         match node:

@@ -8,7 +8,7 @@ from sera_cli.harness.rehearsal.phrases import words
 from sera_cli.types import Message
 
 PATH = re.compile(r"(?<![\w/.-])[\w./-]+\.pyi?\b")
-SYMBOL = re.compile(r"`([A-Za-z_][\w.]*?)(?:\(.*?\))?`")
+SYMBOL = re.compile(r"`([A-Za-z_][\w.]*(?:<locals>[\w.]*)*)(?:\(.*?\))?`|\b([A-Za-z_][\w.]*)\(\)")
 PLAIN = re.compile(r"\b([A-Za-z]\w*_\w+|[a-z]+[A-Z]\w*)\b")
 ROOT = re.compile(r"folder (/\S+) holds")
 
@@ -45,12 +45,12 @@ def text(message: Message) -> str:
 def report(prompt: str) -> Report:
     body = between(prompt, "<issue>\n", "\n</issue>") or prompt
     root = ROOT.search(prompt)
-    symbols = [name for name in SYMBOL.findall(body) if not name.endswith(".py")]
+    symbols = [one or other for one, other in SYMBOL.findall(body) if not one.endswith(".py")]
     plain = [name for name in PLAIN.findall(body) if name not in symbols]
     rest = [word for word in re.findall(r"\b[a-z]{4,}\b", body) if word not in words()["empty"]]
-    return Report(
-        body, root[1] if root else "/testbed", _unique(symbols), _unique(PATH.findall(body)), _unique(plain + rest)
-    )
+    top = root[1] if root else "/testbed"
+    paths = [path.removeprefix(f"{top}/") for path in PATH.findall(body)]
+    return Report(body, top, _unique(symbols), _unique(paths), _unique(plain + rest))
 
 
 def work(prompt: str) -> Work:

@@ -38,15 +38,14 @@ def numbered(observation: str) -> dict[int, str]:
 
 
 def scene(path: str, seen: dict[int, str], name: str, line: int) -> Scene | None:
-    """The function `name` that begins nearest to `line`; None where the lines seen hold none that parses."""
+    """The function `name` that begins nearest to `line`; None where the lines seen hold none that parses.
+
+    One without a body, as for an overload, counts only if there is no other.
+    """
     begins = re.compile(rf"\s*(async\s+)?def\s+{re.escape(name)}\b")
     starts = sorted((number for number, text in seen.items() if begins.match(text)), key=lambda at: abs(at - line))
-    if not starts:
-        return None
-    lines: list[str] = []
-    while starts[0] + len(lines) in seen:
-        lines.append(seen[starts[0] + len(lines)])
-    return _parsed(path, starts[0], lines)
+    found = [made for start in starts if (made := _parsed(path, start, _from(start, seen)))]
+    return min(found, key=lambda one: _hollow(one.node), default=None)
 
 
 def parse(lines: tuple[str, ...]) -> ast.Module:
@@ -107,6 +106,19 @@ def scene_of(path: str, first: int, lines: tuple[str, ...], complete: bool) -> S
     if node is None:
         raise ValueError("these lines are not a function")
     return Scene(path, first, lines, node, tuple(ast.walk(node)), complete)
+
+
+def _from(start: int, seen: dict[int, str]) -> list[str]:
+    """The lines from `start` on, as far as they were seen without a gap."""
+    lines: list[str] = []
+    while start + len(lines) in seen:
+        lines.append(seen[start + len(lines)])
+    return lines
+
+
+def _hollow(node: Def) -> bool:
+    last = node.body[-1]
+    return isinstance(last, ast.Expr) and isinstance(last.value, ast.Constant) and last.value.value is ...
 
 
 def _parsed(path: str, first: int, lines: list[str]) -> Scene | None:

@@ -30,14 +30,6 @@ def call(thought: str, name: str, **arguments: Any) -> Turn:
     return Turn(thought, name, json.dumps(arguments, ensure_ascii=False))
 
 
-def bash(thought: str, command: str) -> Turn:
-    return call(thought, "bash", command=command)
-
-
-def edit(thought: str, command: str, path: str, **arguments: Any) -> Turn:
-    return call(thought, "str_replace_editor", command=command, path=path, **arguments)
-
-
 def stumbling(plan: Plan[None], dice: Random) -> Plan[None]:
     """The same plan with a malformed call before the right one, now and then."""
     came = ""
