@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from sera_cli.config import Resolved
 
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
-Project = Annotated[Path, typer.Argument(help="The project, or any folder in it.", metavar="PROJECT", show_default="this folder")]
+Project = Annotated[
+    Path, typer.Argument(help="The project, or any folder in it.", metavar="PROJECT", show_default="this folder")]
 InProject = Annotated[
     Path, typer.Option("--project", "-C", help="The project.", show_default="the one around this folder")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
