@@ -39,11 +39,16 @@ def run(one: list[Trajectory], two: list[Trajectory], samples: int, **options: A
 
 
 def trained(made: Prepared) -> list[str]:
-    return sorted(sample.id for sample in made.samples if not sample.heldout)
+    return sorted(rollout_of(sample) for sample in made.samples if not sample.heldout)
 
 
 def held(made: Prepared) -> list[str]:
-    return sorted(sample.id for sample in made.samples if sample.heldout)
+    return sorted(rollout_of(sample) for sample in made.samples if sample.heldout)
+
+
+def rollout_of(sample: Sample) -> str:
+    """The id of the rollout that a sample is made of."""
+    return sample.id.removesuffix(f"-{sample.origin}")
 
 
 @pytest.mark.parametrize(("samples", "parts"), [
@@ -197,3 +202,10 @@ def test_the_same_rollouts_give_the_same_samples_in_the_same_order(tmp_path: Pat
     again = [run(firsts(8), seconds(4), 8, alpha=0.5, general=path, seed=seed) for seed in (3, 3, 4)]
     assert again[0] == again[1]
     assert again[0].samples != again[2].samples
+
+
+def test_the_two_samples_of_one_function_have_ids_of_their_own() -> None:
+    first = firsts(4)
+    again = [one.model_copy(update={"check": None}) for one in first]
+    made = run(first, again, 8)
+    assert len({sample.id for sample in made.samples}) == len(made.samples) == 8

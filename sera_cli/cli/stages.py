@@ -143,15 +143,16 @@ def the_student(job: Job, board: Board) -> "Student":
 
     return student(
         job.student, home("cache"), context=job.config.student.context,
-        on_progress=lambda what, done, total: board("student", done, total, f"{what}; made once per machine"),
+        on_progress=lambda step, steps, _: board("student", step, steps, "made once per machine"),
     )  # fmt: skip
 
 
 def goal(job: Job) -> "Goal":
-    from sera_cli.data.prepare import quota
+    """What generation is to reach: the samples wanted, and those held out beside them."""
+    from sera_cli.data.prepare import quota, spare
     from sera_cli.svg.pipeline import Goal
 
-    first, second = quota(job.samples)
+    first, second = quota(job.samples + spare(job.samples))
     return Goal(first=first, second=second, threshold=job.config.verify.threshold)
 
 

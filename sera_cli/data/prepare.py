@@ -91,7 +91,7 @@ def _lessons(
         recall = verdict.recall if verdict else None
         yield Lesson(
             function=f"{rollout.task.path}::{rollout.task.function}",
-            sample=Sample(id=rollout.id, origin=origin, recall=recall, **dict(made)),
+            sample=Sample(id=f"{rollout.id}-{origin}", origin=origin, recall=recall, **dict(made)),
         )
 
 
