@@ -7,7 +7,8 @@ from sera_cli.errors import ConfigError, SandboxError
 from sera_cli.types import Value
 
 if TYPE_CHECKING:
-    from sera_cli.harness.sandbox.copy import PrivateCopy
+    from sera_cli.harness.sandbox.bubblewrap import BubblewrapSandbox
+    from sera_cli.harness.sandbox.folder import FolderSandbox
 
 ROOT = "/testbed"
 """Where the repository is, as commands inside see it."""
@@ -47,10 +48,11 @@ class Sandbox(Protocol):
         ...
 
 
-def choose(name: str = "auto") -> "type[PrivateCopy]":
+def choose(name: str = "auto") -> "type[BubblewrapSandbox] | type[FolderSandbox]":
     """The sandbox called `name`: bubblewrap, folder, or auto, which is bubblewrap where it works and folder elsewhere.
 
-    Raises SandboxError when bubblewrap is asked for and does not work here, ConfigError for another name.
+    It is made from an exported checkout and, optionally, the folder where its private copy may lie. Raises SandboxError
+    when bubblewrap is asked for and does not work here, ConfigError for another name.
     """
     from sera_cli.harness.sandbox import bubblewrap, folder
 

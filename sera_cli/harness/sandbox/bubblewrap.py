@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sera_cli.errors import SandboxError
 from sera_cli.harness.sandbox.copy import PrivateCopy, trial
+from sera_cli.harness.sandbox.overlay import mounting
 from sera_cli.harness.sandbox.places import INSIDE, Walls, python_home
 
 USER = "1000"
@@ -24,10 +25,12 @@ LOOKUPS = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "mime.ty
 
 
 class BubblewrapSandbox(PrivateCopy):
+    """Where the system can, what it works on is an overlay over the checkout instead of a copy."""
+
     isolates = True
 
-    def __init__(self, base: Path) -> None:
-        super().__init__(base, _walls)
+    def __init__(self, base: Path, scratch: Path | None = None) -> None:
+        super().__init__(base, scratch, _walls)
 
 
 def probe() -> str:
@@ -39,14 +42,15 @@ def _walls(folder: Path, base: Path) -> Walls:
     program = shutil.which("bwrap")
     if program is None:
         raise SandboxError("bubblewrap is not installed; try `apt-get install bubblewrap`")
+    mounted = mounting(folder, base)
     prefix = [
-        program, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
+        *mounted, program, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
         "--uid", USER, "--gid", USER, "--hostname", "testbed",
         *_system(), "--proc", "/proc", "--dev", "/dev", *_places(folder), *_python(),
         "--remount-ro", "/", "--chdir", "/",
     ]
     git = ["--bind", str(folder / "git"), INSIDE["git"], "--ro-bind", str(base / ".git" / "objects"), INSIDE["objects"]]
-    return Walls(folder, INSIDE, prefix, git, ["--"])
+    return Walls(folder, INSIDE, prefix, git, ["--"], mounted=bool(mounted))
 
 
 def _system() -> list[str]:

@@ -11,8 +11,8 @@ cgroups or a container.
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +20,7 @@ from typing import Self
 from sera_cli.errors import SandboxError
 from sera_cli.harness.sandbox import Result, changes
 from sera_cli.harness.sandbox.places import Walls, lay_out
+from sera_cli.harness.sandbox.private import private_folder
 from sera_cli.harness.sandbox.process import Finished, finish
 from sera_cli.redact import redact
 
@@ -43,29 +44,29 @@ WRITE = 'mkdir -p -- "${1%/*}/" && cat >"$1"'
 
 
 class PrivateCopy:
-    """A Sandbox. `base`, a single-commit checkout, is copied on entering; the copy is gone on leaving."""
+    """A Sandbox. `base`, a single-commit checkout, is copied into `scratch` on entering, and gone on leaving."""
 
     isolates: bool = False
 
-    def __init__(self, base: Path, walls: Callable[[Path, Path], Walls]) -> None:
-        self._base, self._build = base.resolve(), walls
+    def __init__(self, base: Path, scratch: Path | None, walls: Callable[[Path, Path], Walls]) -> None:
+        self._base, self._scratch, self._build = base.resolve(), scratch, walls
+        self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        folder = Path(tempfile.mkdtemp(prefix="sera-")).resolve()
-        try:
+        with ExitStack() as stack:
+            folder = stack.enter_context(private_folder(self._scratch))
             self._walls = self._build(folder, self._base)
             lay_out(self._walls)
             changes.prepare(self._base, folder / "git")
-            _clone(self._base, folder / "testbed")
-        except BaseException:
-            remove(folder)
-            raise
+            if not self._walls.mounted:
+                _clone(self._base, folder / "testbed")
+            self._open = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        remove(self._walls.folder)
+        self._open.close()
 
     def run(self, command: str, timeout: float) -> Result:
         """Its output is cut at 1 MiB, its stdin is empty, and what it leaves in the background ends with it."""
@@ -125,10 +126,8 @@ class PrivateCopy:
 
 def trial(build: Callable[[Path, Path], Walls]) -> str:
     """Tries such walls on empty folders: an empty text where Python and git run inside, else one line on why not."""
-    with tempfile.TemporaryDirectory(prefix="sera-") as name:
-        folder = Path(name).resolve() / "trial"
-        (base := folder.with_name("base")).joinpath(".git", "objects").mkdir(parents=True)
-        folder.mkdir()
+    with private_folder() as folder:
+        (base := folder / "base").joinpath(".git", "objects").mkdir(parents=True)
         try:
             walls = build(folder, base)
             lay_out(walls)
@@ -142,14 +141,6 @@ def trial(build: Callable[[Path, Path], Walls]) -> str:
         return ""
     lines = done.output.decode("utf-8", "replace").split("\n")
     return "no answer in 20 s" if done.timed_out else next(filter(None, reversed(lines)), "it ended without a word")
-
-
-def remove(folder: Path) -> None:
-    """By rm, which no depth of folders stops; a folder that a command has closed is opened first."""
-    for command in (["rm", "-rf"], ["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-        done = subprocess.run([*command, "--", str(folder)], check=False, capture_output=True)
-        if not (done.returncode or folder.exists()):
-            return
 
 
 def _clone(base: Path, copy: Path) -> None:

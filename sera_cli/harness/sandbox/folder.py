@@ -13,8 +13,10 @@ from sera_cli.harness.sandbox.places import INSIDE, Walls, python_home
 
 
 class FolderSandbox(PrivateCopy):
-    def __init__(self, base: Path) -> None:
-        super().__init__(base, _walls)
+    """Its copy is always among the temporary files: tools look for settings upwards, and must not find the user's."""
+
+    def __init__(self, base: Path, _scratch: Path | None = None) -> None:
+        super().__init__(base, None, _walls)
 
 
 def probe() -> str:

@@ -31,7 +31,8 @@ class Walls:
     """How commands run in the private folder `folder`.
 
     A command is started by `prefix`, sera's own git by `prefix` and `git`; `end` stands before either. `names` says how
-    commands see each place of INSIDE. `mark` is a text that the environment of these commands alone holds.
+    commands see each place of INSIDE. `mark` is a text that the environment of these commands alone holds; `mounted`
+    says that the checkout is there without being copied.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class Walls:
     git: list[str] = field(default_factory=list)
     end: list[str] = field(default_factory=list)
     mark: str = ""
+    mounted: bool = False
 
     def environment(self) -> dict[str, str]:
         """All that a command knows: nothing of the environment that sera itself was started with."""
@@ -47,6 +49,7 @@ class Walls:
         own = [names["bin"], *([names["python"] + "/bin"] if python_home() else [])]
         return ENVIRONMENT | {
             "PATH": ":".join([*own, *SYSTEM_PATH]), "HOME": names["home"], "TMPDIR": names["tmp"],
+            "GIT_CEILING_DIRECTORIES": names["testbed"].rpartition("/")[0] or "/",
         }
 
     def inward(self, text: str) -> str:
@@ -77,7 +80,7 @@ def python_home() -> Path | None:
 def lay_out(walls: Walls) -> None:
     """Makes the places of a private folder. `python` and `python3` in bin/ are the Python that runs sera."""
     for place in ("testbed", "tmp", "home", "bin", "state", "git"):
-        (walls.folder / place).mkdir()
+        (walls.folder / place).mkdir(exist_ok=True)
     target, home = Path(sys.executable).resolve(), python_home()
     if home and target.is_relative_to(home):
         target = Path(walls.names["python"]) / target.relative_to(home)
