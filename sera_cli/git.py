@@ -92,12 +92,14 @@ def blobs(checkout: Checkout, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]
         assert process.stdout is not None
         try:
             while header := process.stdout.readline():
-                name, *facts = header.split()
+                name, *facts = header.decode().split()
                 content = process.stdout.read(int(facts[1]) + 1) if len(facts) == 2 else b""
                 if not content.endswith(b"\n"):
-                    lacks = f"cannot read object {name.decode()}; if this is a partial clone, clone it whole"
-                    raise DataError(lacks, checkout.root)
-                yield name.decode(), content[:-1]
+                    break
+                yield name, content[:-1]
+            if header or process.wait():
+                lacks = "some of its objects cannot be read; if it is a partial clone, clone it whole"
+                raise DataError(lacks, checkout.root)
         finally:
             process.kill()
 

@@ -14,8 +14,22 @@ from typing import NamedTuple
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
-_VENDORED = {"vendor", "vendored", "_vendor", "_vendored", "third_party", "thirdparty", "3rdparty", "extern",
-             "externals", "node_modules", "site-packages", "dist-packages", "venv", ".venv"}
+_VENDORED = {
+    "vendor",
+    "vendored",
+    "_vendor",
+    "_vendored",
+    "third_party",
+    "thirdparty",
+    "3rdparty",
+    "extern",
+    "externals",
+    "node_modules",
+    "site-packages",
+    "dist-packages",
+    "venv",
+    ".venv",
+}
 _GENERATED_NAME = re.compile(r"(_pb2(_grpc)?|_parsetab|_lextab|^parsetab|^lextab|^_version|_generated)\.pyi?$")
 _GENERATED_MARK = re.compile(r"@generated|\bdo not (edit|modify)\b|\bauto-?generated\b|\bgenerated (by|from)\b", re.I)
 _TEST_FOLDER = re.compile(r"^(tests|tests?_.+|.+_tests?|testsuite|testdata)$")
@@ -96,18 +110,27 @@ def definitions(tree: ast.Module) -> Iterator[tuple[FunctionNode, str]]:
     waiting: list[tuple[ast.AST, str]] = [(tree, "")]
     while waiting:
         node, prefix = waiting.pop()
-        for child in ast.iter_child_nodes(node):
+        for child in _blocks(node):
             if isinstance(child, FunctionNode):
                 yield child, prefix + child.name
-            elif isinstance(child, ast.ClassDef):
-                waiting.append((child, f"{prefix}{child.name}."))
-            elif isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
-                waiting.append((child, prefix))
+            else:
+                waiting.append((child, f"{prefix}{child.name}." if isinstance(child, ast.ClassDef) else prefix))
 
 
 def nested(node: FunctionNode) -> Iterator[FunctionNode]:
     """The functions inside a function, at any depth."""
-    return (inner for inner in ast.walk(node) if isinstance(inner, FunctionNode) and inner is not node)
+    waiting: list[ast.AST] = [node]
+    while waiting:
+        for child in _blocks(waiting.pop()):
+            waiting.append(child)
+            if isinstance(child, FunctionNode):
+                yield child
+
+
+def _blocks(node: ast.AST) -> Iterator[ast.AST]:
+    """The statements directly inside a statement. Expressions hold no functions, and are most of a tree."""
+    for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+        yield from getattr(node, field, ())
 
 
 def signature(node: FunctionNode) -> str:
