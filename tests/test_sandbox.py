@@ -34,7 +34,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "notes.txt").write_bytes(b"one\r\ntwo\r\n")
     (root / ".gitattributes").write_text("*.txt text eol=lf filter=evil\n")
     (root / ".gitignore").write_text("ignored/\n")
-    git(root, "init", "-q", ".")
+    git(root, "init", "-q", "--template=", ".")
     git(root, "config", "filter.evil.clean", "touch /tmp/evil; cat")
     git(root, "-c", "filter.evil.clean=cat", "-c", "core.autocrlf=false", "add", "-A")
     git(root, "commit", "-q", "-m", "all")

@@ -16,9 +16,9 @@ from sera_cli.types import Message, ToolCall
 NAMES = ("bash", "str_replace_editor", "submit")
 SECONDS = 300.0
 LONGEST = 100_000
-"""Seconds that a command may take; characters of an observation (SERA paper's harness settings)."""
+"""Seconds that a command may take; characters of what an observation quotes (SERA paper's harness settings)."""
 
-CLIPPED = "\n<response clipped> Only the first 100,000 characters are shown. Print less, or write the output to a file."
+CLIPPED = "<response clipped> Only the first 100,000 characters are shown. Print less, or write the output to a file."
 SILENT = "Your last command ran successfully and did not produce any output."
 KINDS = {"string": (str, "a string"), "integer": (int, "an integer"), "array": (list, "a list of two integers")}
 
@@ -69,21 +69,18 @@ class Toolbox:
         given = {name: value for name, value in json.loads(call.arguments or "{}").items() if value is not None}
         match call.name:
             case "bash":
-                outcome = Outcome(self._bash(given["command"]))
+                return Outcome(self._bash(given["command"]))
             case "str_replace_editor":
-                outcome = Outcome(redact(self._edit(**given)))
+                return Outcome(redact(self._edit(**given)))
             case _:
-                outcome = self._submit()
-        if len(outcome.text) <= LONGEST:
-            return outcome
-        return Outcome(outcome.text[:LONGEST] + CLIPPED, outcome.done)
+                return self._submit()
 
     def _bash(self, command: str) -> str:
         result = self._sandbox.run(command, self._seconds)
-        output = result.output.rstrip("\n")
+        output = _cut(result.output.rstrip("\n"))
         if result.timed_out:
             late = f"The command was stopped: it took more than {self._seconds:g} seconds. Try a quicker one."
-            return f"{output[:LONGEST]}\n{late}".lstrip("\n")
+            return f"{output}\n{late}" if output else late
         if output:
             return output
         return SILENT if result.code == 0 else f"The command printed nothing and ended with exit status {result.code}."
@@ -94,7 +91,7 @@ class Toolbox:
         if diff == self._reviewed:
             return Outcome("Your work has been submitted.", done=True)
         self._reviewed = diff
-        return Outcome(templates.render("tools/review.md", diff=diff))
+        return Outcome(templates.render("tools/review.md", diff=_cut(diff)))
 
 
 @cache
@@ -136,6 +133,10 @@ def _mistyped(value: object, about: dict[str, Any]) -> str:
     if isinstance(value, list) and (len(value) != 2 or not all(type(item) is int for item in value)):
         return words
     return f"one of {_listed(about['enum'])}" if value not in about.get("enum", [value]) else ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n{CLIPPED}\n"
 
 
 def _listed(names: "dict[str, Any] | list[str]") -> str:
