@@ -44,7 +44,7 @@ def test_of_two_who_want_it_at_once_one_makes_it(tmp_path):
 
     def ask(who):
         return embedded.ensure(
-            tmp_path / "cache", TINY, root=root, on_progress=lambda what, done, total: heard.append(who)
+            tmp_path / "cache", TINY, root=root, on_progress=lambda step, steps, loss: heard.append(who)
         )
 
     with ThreadPoolExecutor(2) as pool:
@@ -55,9 +55,8 @@ def test_of_two_who_want_it_at_once_one_makes_it(tmp_path):
 
 
 def test_an_interrupted_making_leaves_no_student(tmp_path):
-    def stop(what, done, total):
-        if what.startswith("teaching"):
-            raise KeyboardInterrupt
+    def stop(*_):
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         embedded.ensure(tmp_path / "cache", TINY, root=library(tmp_path / "library"), on_progress=stop)

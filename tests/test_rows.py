@@ -1,3 +1,6 @@
+from array import array
+from dataclasses import replace
+
 import pytest
 
 from sera_cli.errors import DataError
@@ -19,7 +22,7 @@ def test_only_what_the_assistant_wrote_is_learned():
 def test_a_codec_that_hides_the_call_from_the_loss_is_caught():
     row = rows([sample()], tiny())[0]
     marker = tokens.load(tiny().base).special("<tool_call>")
-    hidden = row.model_copy(update={"labels": tuple(-100 if label == marker else label for label in row.labels)})
+    hidden = replace(row, labels=array("i", [-100 if label == marker else label for label in row.labels]))
 
     with pytest.raises(DataError, match="the loss does not cover a <tool_call>"):
         check(sample(), hidden, tokens.load(tiny().base), tiny())
@@ -27,7 +30,7 @@ def test_a_codec_that_hides_the_call_from_the_loss_is_caught():
 
 def test_a_mask_that_covers_a_tools_output_is_caught():
     row = rows([sample()], tiny())[0]
-    everything = row.model_copy(update={"labels": row.input_ids})
+    everything = replace(row, labels=row.input_ids)
 
     with pytest.raises(DataError, match="the loss covers a tool's output"):
         check(sample(), everything, tokens.load(tiny().base), tiny())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sera_cli.errors import DataError, ModelError
+from sera_cli.errors import ConfigError, DataError, ModelError
 from sera_cli.harness import tokens, wire
 from sera_cli.train import sft
 from sera_cli.train.student import Student
@@ -107,7 +107,7 @@ def test_the_first_loss_is_that_of_the_labels_alone(full):
     nats, count = 0.0, 0
     for row in (by_id[id_] for id_ in first["ids"]):
         with torch.no_grad():
-            logits = model(torch.tensor([row.input_ids])).logits[0, :-1].float()
+            logits = model(torch.tensor([list(row.input_ids)])).logits[0, :-1].float()
         chosen = torch.log_softmax(logits, -1)[range(len(row.labels) - 1), list(row.input_ids[1:])]
         kept = [at for at, label in enumerate(row.labels[1:]) if label != -100]
         nats -= float(chosen[kept].sum())
@@ -212,6 +212,11 @@ def test_every_trainer_field_is_one_that_the_installed_library_wants(tmp_path):
     assert arguments.report_to == []
     assert arguments.max_length is None
     assert not arguments.activation_checkpointing
+
+
+def test_a_field_that_the_library_has_dropped_is_not_passed_over():
+    with pytest.raises(ConfigError, match="this trl does not know trained_by_magic"):
+        sft._config(checkpointing=False, trained_by_magic=True)
 
 
 @pytest.mark.parametrize(("samples", "warmup"), [(9600, 48), (8192, 48), (1024, 6)])

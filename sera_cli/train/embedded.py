@@ -10,17 +10,15 @@ import os
 import random
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sera_cli.errors import DataError
 from sera_cli.train.corpus import conversation, functions, library, sources
+from sera_cli.train.metrics import Progress
 from sera_cli.types import Value, digest
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 MARKERS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
@@ -29,17 +27,17 @@ MARKERS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response
 class Making(Value):
     """Everything the embedded student's weights depend on, apart from the standard library itself."""
 
-    vocabulary: int = 4096
-    hidden: int = 256
+    vocabulary: int = 8192
+    hidden: int = 192
     layers: int = 4
     heads: int = 4
     shared_heads: int = 2
-    head: int = 64
-    inner: int = 768
+    head: int = 32
+    inner: int = 640
     context: int = 8192
     length: int = 1024
     batch: int = 2
-    steps: int = 300
+    steps: int = 240
     warmup: int = 30
     rate: float = 3e-3
     seed: int = 0
@@ -81,12 +79,10 @@ def build(
     The same sources, seed and thread count make the same bytes.
     """
     hush()
-    tell = on_progress or _unheard
-    tell("reading the standard library", 0, 1)
     texts = sources(root or library())
     tokenizer = _tokenizer(texts, making)
     rows = _rows(texts, tokenizer, making)
-    model = _pretrain(rows, tokenizer, making, tell)
+    model = _pretrain(rows, tokenizer, making, on_progress)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
@@ -144,7 +140,7 @@ def _rows(texts: dict[str, str], tokenizer: Any, making: Making) -> list[list[in
     return rows
 
 
-def _pretrain(rows: list[list[int]], tokenizer: Any, making: Making, tell: Progress) -> Any:
+def _pretrain(rows: list[list[int]], tokenizer: Any, making: Making, tell: Progress | None) -> Any:
     import torch
     from transformers import Qwen3ForCausalLM
 
@@ -156,11 +152,13 @@ def _pretrain(rows: list[list[int]], tokenizer: Any, making: Making, tell: Progr
         for group in optimizer.param_groups:
             group["lr"] = making.rate * _schedule(step, steps, making.warmup)
         batch = torch.tensor(rows[step * making.batch : (step + 1) * making.batch])
-        model(input_ids=batch, labels=batch).loss.backward()
+        loss = model(input_ids=batch, labels=batch).loss
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        tell("teaching the embedded student Python", step + 1, steps)
+        if tell:
+            tell(step + 1, steps, loss.item())
     return model.eval()
 
 
@@ -180,10 +178,6 @@ def _config(tokenizer: Any, making: Making) -> Any:
         rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
         bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )
-
-
-def _unheard(what: str, done: int, total: int) -> None:
-    """Nobody watches."""
 
 
 @contextmanager

@@ -1,11 +1,11 @@
 """Samples in, adapter out: supervised tuning by TRL, on token ids and labels that we make and check ourselves."""
 
-import dataclasses
 import random
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,18 @@ class Trained(Value):
     data_digest: str
 
 
+@dataclass(frozen=True)
+class Course:
+    """One training: what is learned, by whom, how, and the folder it is done in."""
+
+    data: list[Row]
+    heldout: list[Row]
+    student: Student
+    recipe: Recipe
+    seed: int
+    folder: Path
+
+
 def train(
     samples: Sequence[Sample], heldout: Sequence[Sample], student: Student, recipe: Recipe, out: Path,
     *, seed: int, on_progress: Progress | None = None,
@@ -51,7 +63,8 @@ def train(
     _one_device()
     hush()
     with _appearing(out) as part:
-        return _train(rows(samples, student), rows(heldout, student), student, recipe, part, seed, on_progress)
+        course = Course(rows(samples, student), rows(heldout, student), student, recipe, seed, part)
+        return _train(course, on_progress)
 
 
 def order(count: int, epochs: int, seed: int) -> list[int]:
@@ -60,37 +73,37 @@ def order(count: int, epochs: int, seed: int) -> list[int]:
     return [index for _ in range(epochs) for index in chance.sample(range(count), count)]
 
 
-def _train(
-    data: list[Row], heldout: list[Row], student: Student, recipe: Recipe, part: Path, seed: int,
-    on_progress: Progress | None,
-) -> Trained:
+def _train(course: Course, on_progress: Progress | None) -> Trained:
     began = time.monotonic()
-    sequence = order(len(data), recipe.epochs, seed)
-    trainer = _trainer(data, sequence, student, recipe, part, seed)
-    log = Log(part / "metrics.jsonl", began, [data[index].id for index in sequence], recipe.batch, on_progress)
-    digested = digest([row.model_dump() for row in sorted(data, key=lambda row: row.id)])
-    log.write(_about(digested, student, recipe, seed))
+    sequence = order(len(course.data), course.recipe.epochs, course.seed)
+    trainer = _trainer(course, sequence)
+    ids = [course.data[index].id for index in sequence]
+    log = Log(course.folder / "metrics.jsonl", began, ids, course.recipe.batch, on_progress)
+    data = digest(sorted([row.id, row.digest] for row in course.data))
+    log.write(_about(data, course))
     trainer.add_callback(callback(log))
-    before = _heldout_loss(trainer, heldout, log, "base")
+    before = _heldout_loss(trainer, course.heldout, log, "base")
     trainer.train()
-    after = _heldout_loss(trainer, heldout, log, "agent")
-    _save(trainer, student, recipe, part)
-    epoch = max(1, len(log.losses) // recipe.epochs)
+    after = _heldout_loss(trainer, course.heldout, log, "agent")
+    _save(trainer, course)
+    epoch = max(1, len(log.losses) // course.recipe.epochs)
     return Trained(
         loss_first=_mean(log.losses[:epoch]), loss_last=_mean(log.losses[-epoch:]), heldout_base=before,
-        heldout_agent=after, tokens=sum(len(data[index].input_ids) for index in sequence), steps=len(log.losses),
-        seconds=time.monotonic() - began, data_digest=digested,
+        heldout_agent=after, tokens=sum(len(course.data[index].input_ids) for index in sequence),
+        steps=len(log.losses), seconds=time.monotonic() - began, data_digest=data,
     )
 
 
-def _trainer(data: list[Row], sequence: list[int], student: Student, recipe: Recipe, part: Path, seed: int) -> Any:
+def _trainer(course: Course, sequence: list[int]) -> Any:
     from transformers import AutoTokenizer, PrinterCallback
     from trl import SFTTrainer
 
-    tokenizer = AutoTokenizer.from_pretrained(student.base, trust_remote_code=False)
     trainer = SFTTrainer(
-        model=_model(student, recipe), args=_arguments(len(sequence), recipe, part, seed),
-        train_dataset=_dataset(data).select(sequence), processing_class=tokenizer, peft_config=_lora(recipe),
+        model=_model(course.student, course.recipe),
+        args=_arguments(len(sequence), course.recipe, course.folder, course.seed),
+        train_dataset=_dataset(course.data).select(sequence),
+        processing_class=AutoTokenizer.from_pretrained(course.student.base, trust_remote_code=False),
+        peft_config=_lora(course.recipe),
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -114,11 +127,10 @@ def _model(student: Student, recipe: Recipe) -> Any:
 def _arguments(samples: int, recipe: Recipe, part: Path, seed: int) -> Any:
     """Every field that matters, whatever the library's defaults become. Warm-up shrinks with a short run."""
     import torch
-    from trl import SFTConfig
 
     steps = -(-samples // recipe.batch)
     on_gpu = torch.cuda.is_available()
-    return SFTConfig(
+    return _config(
         output_dir=str(part), seed=seed, data_seed=seed, full_determinism=False, use_cpu=not on_gpu,
         # the data set is already in order, every epoch laid out, so one sequential pass is the whole training
         num_train_epochs=1, max_steps=-1, train_sampling_strategy="sequential",
@@ -134,7 +146,7 @@ def _arguments(samples: int, recipe: Recipe, part: Path, seed: int) -> Any:
         warmup_steps=min(recipe.warmup_steps, int(WARMUP_SHARE * steps)), weight_decay=recipe.weight_decay,
         adam_beta1=recipe.betas[0], adam_beta2=recipe.betas[1], adam_epsilon=recipe.epsilon,
         max_grad_norm=recipe.max_grad_norm,
-        bf16=_half(recipe), fp16=False, tf32=None, **_checkpointing(recipe.checkpointing), activation_offloading=False,
+        bf16=_half(recipe), fp16=False, tf32=None, checkpointing=recipe.checkpointing, activation_offloading=False,
         torch_compile=False, use_liger_kernel=False, use_cache=False, auto_find_batch_size=False,
         trust_remote_code=False, eval_strategy="no", save_strategy="no",
         logging_strategy="steps", logging_steps=1, logging_first_step=True, logging_nan_inf_filter=False,
@@ -142,13 +154,19 @@ def _arguments(samples: int, recipe: Recipe, part: Path, seed: int) -> Any:
     )
 
 
-def _checkpointing(wanted: bool) -> dict[str, object]:
-    """Under the name that the installed transformers has for it: the older one warns where there is a newer."""
+def _config(*, checkpointing: bool, **wanted: object) -> Any:
+    """The library's config, which must know every field: one that it ignored would train something else.
+
+    Checkpointing goes by the name that the installed transformers has for it, as the older one warns in the newer.
+    """
     from trl import SFTConfig
 
-    known = {field.name for field in dataclasses.fields(SFTConfig)}
+    known = {field.name for field in fields(SFTConfig)}
     kind = "activation" if "activation_checkpointing" in known else "gradient"
-    return {f"{kind}_checkpointing": wanted, f"{kind}_checkpointing_kwargs": {"use_reentrant": False}}
+    wanted |= {f"{kind}_checkpointing": checkpointing, f"{kind}_checkpointing_kwargs": {"use_reentrant": False}}
+    if strange := sorted(set(wanted) - known):
+        raise ConfigError(f"this trl does not know {', '.join(strange)}; run: pip install -U trl transformers")
+    return SFTConfig(**wanted)
 
 
 def _half(recipe: Recipe) -> bool:
@@ -169,12 +187,16 @@ def _lora(recipe: Recipe) -> Any:
 
 
 def _dataset(data: list[Row]) -> Any:
+    import numpy as np
     from datasets import Dataset, Features
     from datasets import List as Many
     from datasets import Value as Kind
 
     shape = Features({"input_ids": Many(Kind("int32")), "labels": Many(Kind("int32"))})
-    columns = {"input_ids": [row.input_ids for row in data], "labels": [row.labels for row in data]}
+    columns = {
+        "input_ids": [np.asarray(row.input_ids) for row in data],
+        "labels": [np.asarray(row.labels) for row in data],
+    }
     return Dataset.from_dict(columns, features=shape)
 
 
@@ -187,29 +209,31 @@ def _heldout_loss(trainer: Any, heldout: list[Row], log: Log, who: str) -> float
     return loss
 
 
-def _about(data: str, student: Student, recipe: Recipe, seed: int) -> dict[str, object]:
+def _about(data: str, course: Course) -> dict[str, object]:
     from importlib.metadata import version
 
     libraries = {name: version(name) for name in ("torch", "transformers", "trl", "peft")}
-    return {"data": data, "student": student.name, "recipe": recipe.model_dump(), "seed": seed, "versions": libraries}
+    return {
+        "data": data, "student": course.student.name, "recipe": course.recipe.model_dump(), "seed": course.seed,
+        "versions": libraries,
+    }
 
 
-def _save(trainer: Any, student: Student, recipe: Recipe, part: Path) -> None:
-    """Weights as safetensors, the tokenizer, and the template that serves what was trained."""
+def _save(trainer: Any, course: Course) -> None:
+    """Weights as safetensors, the tokenizer, and the template that serves what was trained. No file holds a path."""
+    import torch
+
     model, tokenizer = trainer.model, trainer.processing_class
-    if recipe.method == "lora":
-        # by name, so that no path of this machine is in the folder; and without the look-up that `auto` does on the hub
-        model.peft_config["default"].base_model_name_or_path = student.name
-        model.save_pretrained(part, save_embedding_layers=False)
-        (part / "README.md").unlink(missing_ok=True)
+    if course.recipe.method == "lora":
+        model.peft_config["default"].base_model_name_or_path = course.student.name
+        model.save_pretrained(course.folder, save_embedding_layers=False)  # "auto" would ask the hub
+        (course.folder / "README.md").unlink(missing_ok=True)
     else:
-        import torch
-
         model.config.use_cache = True
-        model.config._name_or_path = student.name
-        model.to(torch.bfloat16 if _half(recipe) else torch.float32).save_pretrained(part)
+        model.config._name_or_path = course.student.name
+        model.to(torch.bfloat16 if _half(course.recipe) else torch.float32).save_pretrained(course.folder)
     tokenizer.chat_template = templates.text("wire/chat_template.jinja")
-    tokenizer.save_pretrained(part)
+    tokenizer.save_pretrained(course.folder)
 
 
 @contextmanager

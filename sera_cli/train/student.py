@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sera_cli.errors import ModelError
 from sera_cli.train import embedded
+from sera_cli.train.metrics import Progress
 from sera_cli.types import Value
 
 
@@ -22,7 +23,7 @@ class Student(Value):
     license: str = ""
 
 
-def student(spec: str, cache: Path, *, context: int = 0, on_progress: embedded.Progress | None = None) -> Student:
+def student(spec: str, cache: Path, *, context: int = 0, on_progress: Progress | None = None) -> Student:
     """The student that `spec` names: `rehearsal` (made under `cache` on first use), a folder, or a hub id.
 
     `context` 0 takes the student's own. Raises ModelError when there is no such model or it cannot be read.
@@ -38,7 +39,7 @@ def student(spec: str, cache: Path, *, context: int = 0, on_progress: embedded.P
     )
 
 
-def _embedded(spec: str, cache: Path, context: int, on_progress: embedded.Progress | None) -> Student:
+def _embedded(spec: str, cache: Path, context: int, on_progress: Progress | None) -> Student:
     current = embedded.name()
     kept = cache / "students" / spec
     if spec in ("rehearsal", current):

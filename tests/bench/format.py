@@ -1,0 +1,90 @@
+"""Did the student learn the format? It runs free, at temperature 0, through solve() in a sandbox, on trained tasks.
+
+    python tests/bench/format.py REPO RUN [--tasks 20] [--weights NAME=FOLDER ...]
+
+RUN is the folder of a run on REPO whose samples the weights were trained on. Every reply is counted, those after a
+requery too; one is valid when it calls known tools with arguments that they take. A rollout ends by submitting, after 3
+requeries in a row, or at a limit.
+"""
+
+import argparse
+import time
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from sera_cli import git, store
+from sera_cli.agents.local import LocalModel
+from sera_cli.config import home
+from sera_cli.harness.loop import Limits, solve
+from sera_cli.harness.sandbox import choose
+from sera_cli.runs import Run
+from sera_cli.train.student import Student, student
+from sera_cli.types import Sample, Task, Trajectory
+
+LIMITS = Limits(steps=16, seconds=300, command_seconds=20)
+
+
+def trained_on(run: Run) -> list[Task]:
+    """The tasks of the run's training samples, first and second rollouts alternating, in work order."""
+    samples = [sample for sample in store.read(run.samples, Sample).values() if not sample.heldout]
+    held = {"first": store.read(run.explored, Trajectory), "second": store.read(run.reproduced, Trajectory)}
+    tasks = {
+        origin: [held[origin][s.id].task for s in sorted(samples, key=lambda s: s.id) if s.origin == origin]
+        for origin in held
+    }
+    longer = sorted(tasks.values(), key=len)
+    return [task for pair in zip(*longer, strict=False) for task in pair] + longer[1][len(longer[0]) :]
+
+
+def measure(model: LocalModel, tasks: list[Task], repo: Path, commit: str) -> dict[str, object]:
+    """Replies, valid ones, exits, patches and tokens of one model over all tasks."""
+    replies = valid = completed = 0
+    exits: Counter[str] = Counter()
+    problems: Counter[str] = Counter()
+    began = time.process_time()
+    with TemporaryDirectory() as scratch:
+        base = Path(scratch) / "base"
+        git.export(git.open_repository(repo, commit), base)
+        for task in tasks:
+            made = solve(task, model, choose("auto")(base, Path(scratch)), LIMITS, seed=0)
+            exits[made.exit] += 1
+            replies += len(made.steps)
+            valid += sum(not step.reply.problem for step in made.steps)
+            completed += bool(made.patch)
+            problems.update(step.reply.problem for step in made.steps if step.reply.problem)
+    return {
+        "replies": replies, "valid": valid, "share": valid / max(1, replies), "patches": completed,
+        "exits": dict(exits), "cpu": round(time.process_time() - began), "problems": problems.most_common(4),
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("repo", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--tasks", type=int, default=20)
+    parser.add_argument("--student", default="rehearsal")
+    parser.add_argument("--weights", nargs="*", default=[], metavar="NAME=FOLDER")
+    asked = parser.parse_args()
+    chosen = student(asked.student, home("cache"))
+    tasks = trained_on(Run(folder=asked.run))[: asked.tasks]
+    print(f"{len(tasks)} tasks; student {chosen.name}, context {chosen.context}\n")
+    print("| weights | replies | valid calls | share | patches | exits |\n| --- | ---: | ---: | ---: | ---: | --- |")
+    row("base", None, chosen, tasks, asked.repo)
+    for name, _, folder in (pair.partition("=") for pair in asked.weights):
+        row(name, Path(folder), chosen, tasks, asked.repo)
+
+
+def row(name: str, folder: Path | None, chosen: Student, tasks: list[Task], repo: Path) -> None:
+    model = LocalModel(chosen.base, folder, name=name, context=chosen.context, max_tokens=600)
+    found = measure(model, tasks, repo, tasks[0].commit)
+    exits = ", ".join(f"{count} {exit_}" for exit_, count in sorted(found["exits"].items()))
+    print(f"| {name} | {found['replies']} | {found['valid']} | {found['share']:.1%} | {found['patches']} | {exits} |")
+    for problem, count in found["problems"]:
+        print(f"<!-- {count}x {problem[:110]} -->")
+    print(f"<!-- {found['cpu']} CPU-s -->", flush=True)
+
+
+if __name__ == "__main__":
+    main()
