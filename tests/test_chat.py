@@ -1,41 +1,24 @@
-"""`sera chat`, with a scripted agent in place of the weights: what is shown, and what becomes of the user's files."""
+"""Chat, the turn and the command, with a scripted agent in place of the weights."""
 
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sera_cli.__main__ import run
+from sera_cli.agents.chat import turn
+from sera_cli.agents.registry import register
 from sera_cli.cli import chat
 from sera_cli.config import home
 from sera_cli.errors import ContextOverflow
-from sera_cli.harness.model import OnText
-from sera_cli.types import AgentCard, Message, Reply, ToolCall
-
-
-class Scripted:
-    """Makes these calls one after the other; a plain string is an answer in words."""
-
-    name = "scripted"
-
-    def __init__(self, *turns: tuple[str, dict[str, Any]] | str) -> None:
-        self.sampling: dict[str, Any] = {}
-        self._turns = iter(turns)
-        self.heard: list[list[Message]] = []
-
-    def reply(self, messages: list[Message], tools: list[dict[str, Any]], *, on_text: OnText | None = None) -> Reply:
-        self.heard.append(list(messages))
-        turn = next(self._turns)
-        if isinstance(turn, str):
-            return Reply(message={"role": "assistant", "content": turn})
-        call = ToolCall(id="call_1", name=turn[0], arguments=json.dumps(turn[1]))
-        function = {"name": call.name, "arguments": call.arguments}
-        message = {"role": "assistant", "content": "", "reasoning_content": "Now to work.",
-                   "tool_calls": [{"id": call.id, "type": "function", "function": function}]}
-        return Reply(message=message, calls=(call,))
-
+from sera_cli.git import export, open_repository
+from sera_cli.harness.loop import Limits
+from sera_cli.harness.sandbox.folder import FolderSandbox
+from sera_cli.harness.tools import Toolbox
+from sera_cli.types import AgentCard, Message
+from tests.conftest import commit
+from tests.scripted import Scripted, calls, says
 
 CARD = AgentCard(
     name="shop", version=1, created="", base="rehearsal-1", method="lora", repository="shop", commit="c", alpha=1.0,
@@ -50,9 +33,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "a.py").write_text("x = 1\n")
-    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b"]
-    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "Begin"]):
-        subprocess.run([*git, *arguments], check=True)
+    commit(folder)
     return folder
 
 
@@ -60,23 +41,21 @@ def let(monkeypatch: pytest.MonkeyPatch, agent: Scripted) -> None:
     monkeypatch.setattr(chat, "answering", lambda card: agent)
 
 
-EDIT = (
-    "str_replace_editor",
-    {"command": "str_replace", "path": "/testbed/a.py", "old_str": "x = 1", "new_str": "x = 2"},
-)
+EDIT = calls("str_replace_editor", command="str_replace", path="/testbed/a.py", old_str="x = 1", new_str="x = 2")
+LOOK = calls("bash", command="cat a.py")
+SUBMIT = calls("submit")
 PATCH = ["-x = 1", "+x = 2"]
 
 
 def test_a_prompt_gives_the_patch_and_leaves_the_files_alone(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    let(monkeypatch, Scripted(("bash", {"command": "cat a.py"}), EDIT, ("submit", {}), ("submit", {})))
+    let(monkeypatch, Scripted(LOOK, EDIT, SUBMIT))
     assert run(["chat", str(repository), "-a", "shop", "-p", "Make x 2.", "--sandbox", "folder"]) == 0
     said = capsys.readouterr()
     assert [line for line in said.out.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")] == PATCH
     shown = said.err.splitlines()
     assert shown.index("$ cat a.py") < shown.index("    x = 1")
-    assert "· Now to work." in shown
     assert (repository / "a.py").read_text() == "x = 1\n"
     applied = subprocess.run(["git", "-C", str(repository), "apply"], input=said.out, text=True, check=True)
     assert (applied.returncode, (repository / "a.py").read_text()) == (0, "x = 2\n")
@@ -85,7 +64,7 @@ def test_a_prompt_gives_the_patch_and_leaves_the_files_alone(
 def test_with_json_there_is_one_document(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    let(monkeypatch, Scripted(EDIT, "That is all."))
+    let(monkeypatch, Scripted(EDIT, says("That is all.")))
     assert run(["chat", str(repository), "-p", "Make x 2.", "--sandbox", "folder", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert (said["agent"], said["steps"]) == ("shop@1", 2)
@@ -100,7 +79,7 @@ def test_json_without_a_prompt_is_refused(repository: Path, capsys: pytest.Captu
 def test_lines_of_a_pipe_are_turns_of_one_conversation(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    agent = Scripted("Hello.", EDIT, "Done.")
+    agent = Scripted(says("Hello."), EDIT, says("Done."))
     let(monkeypatch, agent)
     (tmp_path / "said").write_text("Who are you?\n\nMake x 2.\n")
     with (tmp_path / "said").open() as pipe:
@@ -112,6 +91,28 @@ def test_lines_of_a_pipe_are_turns_of_one_conversation(
     assert kept.read_text().endswith("-x = 1\n+x = 2\n")
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"what was changed is in {kept}; take it over with: git -C {repository} apply {kept}")
+
+
+def test_a_reply_is_shown_with_its_thought_and_its_calls() -> None:
+    thinking = SUBMIT.model_copy(update={"message": SUBMIT.message | {"reasoning_content": "All done.\n"}})
+    assert chat.in_words(thinking) == "· All done.\n> submit"
+    assert chat.in_words(says("Hello.")) == "Hello."
+    assert chat.in_words(EDIT).startswith("> str_replace_editor command='str_replace' path='/testbed/a.py'")
+
+
+def test_an_answer_in_words_ends_the_turn_and_stays_in_the_conversation(repository: Path, tmp_path: Path) -> None:
+    export(open_repository(repository), tmp_path / "base")
+    messages: list[Message] = []
+    heard: list[str] = []
+    with FolderSandbox(tmp_path / "base") as sandbox:
+        toolbox = Toolbox(sandbox)
+        agent = Scripted(LOOK, says("It is 1."), SUBMIT)
+        first = list(turn("What is x?", agent, toolbox, messages, Limits(), on_reply=lambda _: heard.append("reply")))
+        assert [message["role"] for message in messages] == ["system", "user", "assistant", "tool", "assistant"]
+        assert (len(first), heard) == (2, ["reply", "reply"])
+        second = list(turn("Submit.", agent, toolbox, messages, Limits(), on_reply=lambda _: heard.append("reply")))
+    assert messages[5] == {"role": "user", "content": "Submit."}
+    assert second[-1].exit == "submitted"
 
 
 @pytest.mark.parametrize(
@@ -134,8 +135,6 @@ def test_a_long_observation_is_cut_for_the_eye() -> None:
 
 
 def test_without_a_name_the_only_agent_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sera_cli.agents.registry import register
-
     monkeypatch.setenv("SERA_HOME", str(tmp_path / "home"))
     with pytest.raises(chat.ConfigError, match="no agents yet; make one with: sera specialize REPO"):
         chat.chosen("")
