@@ -54,16 +54,21 @@ def mine(checkout: Checkout, *, seed: int) -> Mined:
         raise DataError(_nothing_left(gathered), checkout.root)
     linked = _linked(gathered.functions, graph.link(gathered.modules))
     return Mined(
-        functions=_held_out(linked, seed), skipped=dict(gathered.skipped.most_common()),
-        files=len(files), unreadable=tuple(sorted(gathered.unreadable)),
+        functions=_held_out(linked, seed),
+        skipped=dict(gathered.skipped.most_common()),
+        files=len(files),
+        unreadable=tuple(sorted(gathered.unreadable)),
     )
 
 
 def _readable(file: TrackedFile, gathered: _Gathered) -> bool:
     reason = (
-        "symlink" if file.symlink
-        else "path is not UTF-8" if not file.utf8
-        else f"larger than {LARGEST:,} bytes" if file.size > LARGEST
+        "symlink"
+        if file.symlink
+        else "path is not UTF-8"
+        if not file.utf8
+        else f"larger than {LARGEST:,} bytes"
+        if file.size > LARGEST
         else ""
     )
     if reason:
@@ -104,8 +109,13 @@ def _read(path: str, content: bytes, gathered: _Gathered) -> None:
 def _function(path: str, found: source.Found, parsed: source.Source) -> Function:
     node = found.node
     return Function(
-        id=digest([path, found.name, parsed.text(node)]), path=path, name=found.name, line=node.lineno,
-        end_line=node.end_lineno or node.lineno, signature=source.signature(node), doc=source.doc(node),
+        id=digest([path, found.name, parsed.text(node)]),
+        path=path,
+        name=found.name,
+        line=node.lineno,
+        end_line=node.end_lineno or node.lineno,
+        signature=source.signature(node),
+        doc=source.doc(node),
     )
 
 
@@ -115,10 +125,12 @@ def _linked(functions: list[Function], callees: dict[tuple[str, str], set[str]])
         for target in targets:
             callers[target].add(f"{path}::{name}")
     return [
-        function.model_copy(update={
-            "callers": _some(callers.get(f"{function.path}::{function.name}", set())),
-            "callees": _some(callees.get((function.path, function.name), set())),
-        })
+        function.model_copy(
+            update={
+                "callers": _some(callers.get(f"{function.path}::{function.name}", set())),
+                "callees": _some(callees.get((function.path, function.name), set())),
+            }
+        )
         for function in sorted(functions, key=lambda function: (function.path, function.line))
     ]
 
@@ -137,6 +149,6 @@ def _held_out(functions: list[Function], seed: int) -> tuple[Function, ...]:
 
 def _nothing_left(gathered: _Gathered) -> str:
     skipped = [f"{count} {reason}" for reason, count in gathered.skipped.most_common(3)]
-    unread = [f"{len(gathered.unreadable)} files unreadable"] if gathered.unreadable else []
+    unread = [f"unreadable: {len(gathered.unreadable)}"] if gathered.unreadable else []
     why = ", ".join([*skipped, *unread]) or "its Python files define none"
     return f"no function is left to start from ({why}); name a repository, or with --at a commit, that has more code"

@@ -1,0 +1,92 @@
+"""Calls between functions: only those that the text decides."""
+
+from typing import Any
+
+from sera_cli.svg.graph import facts, link
+from sera_cli.svg.source import Source, definitions, parse
+
+
+def links(files: dict[str, str]) -> dict[str, set[str]]:
+    """The callees of each function that has some."""
+    modules = []
+    for path, text in files.items():
+        source: Any = parse(text.encode())
+        assert isinstance(source, Source)
+        modules.append(facts(path, source.tree, definitions(source.tree)))
+    return {f"{path}::{name}": targets for (path, name), targets in link(modules).items()}
+
+
+def test_a_name_of_the_same_file_is_a_link() -> None:
+    assert links({"a.py": "def f(): g()\ndef g(): f\n"}) == {"a.py::f": {"a.py::g"}}
+
+
+def test_a_function_that_calls_itself_is_no_neighbour_of_its_own() -> None:
+    assert links({"a.py": "def f(): f()\n"}) == {}
+
+
+def test_imports_are_followed_across_files() -> None:
+    found = links({
+        "src/pkg/__init__.py": "from .core import run as start\n",
+        "src/pkg/core.py": "def run(): pass\n",
+        "src/pkg/sub/__init__.py": "",
+        "src/pkg/sub/one.py": "from pkg import start\nfrom ..core import run\nfrom .. import core\n"
+                              "import pkg.core\nimport pkg.core as c\n"
+                              "def a(): start()\ndef b(): run()\ndef c1(): core.run()\n"
+                              "def d(): pkg.core.run()\ndef e(): c.run()\ndef f(): pkg.start()\n",
+    })
+    callers = {f"src/pkg/sub/one.py::{name}" for name in ("a", "b", "c1", "d", "e", "f")}
+    assert found == {caller: {"src/pkg/core.py::run"} for caller in callers}
+
+
+def test_an_import_inside_a_function_counts_there_alone() -> None:
+    found = links({"pkg/__init__.py": "", "pkg/b.py": "def g(): pass\n",
+                   "pkg/a.py": "def f():\n    from pkg.b import g\n    g()\ndef h(): g()\n"})
+    assert found == {"pkg/a.py::f": {"pkg/b.py::g"}}
+
+
+def test_self_cls_and_super_reach_own_and_inherited_methods() -> None:
+    found = links({
+        "base.py": "class Base:\n    def hook(self): pass\n    def run(self): self.hook()\n",
+        "a.py": "from base import Base\nclass A(Base):\n"
+                "    def run(self):\n        super().run()\n        self.hook()\n"
+                "    @classmethod\n    def make(cls): cls.run()\n    @staticmethod\n    def odd(x): x.run()\n",
+    })
+    assert found == {
+        "base.py::Base.run": {"base.py::Base.hook"},
+        "a.py::A.run": {"base.py::Base.run", "base.py::Base.hook"},
+        "a.py::A.make": {"a.py::A.run"},
+    }
+
+
+def test_a_class_that_is_called_is_its_constructor() -> None:
+    found = links({"a.py": "class A:\n    def __init__(self): pass\nclass B(A[int]): pass\nclass C: pass\n"
+                           "def f(): B()\ndef g(): C()\ndef h(): A.__init__(1)\n"})
+    assert found == {"a.py::f": {"a.py::A.__init__"}, "a.py::h": {"a.py::A.__init__"}}
+
+
+def test_names_with_two_meanings_and_unknown_receivers_are_no_links() -> None:
+    assert links({
+        "one/__init__.py": "", "one/same.py": "def g(): pass\n",
+        "a.py": "try:\n    from one.same import g\nexcept ImportError:\n    def g(): pass\n"
+                "def h(): pass\nh = wrap(h)\n"
+                "class C:\n    def h(self): pass\n    def k(self): self.other.h(); self.items[0].h(); self.items[0]()\n"
+                "def f(x, h2):\n    g()\n    h()\n    x.h()\n    C().h()\n    y = x\n    y.h()\n",
+    }) == {}
+
+
+def test_a_local_name_hides_the_function_of_the_file() -> None:
+    assert links({"a.py": "def g(): pass\ndef f(g): g()\n"
+                          "def h():\n    for g in []: g()\ndef i():\n    def g(): pass\n    g()\n"}) == {}
+
+
+def test_a_name_from_outside_the_repository_is_no_link() -> None:
+    found = links({"pkg/__init__.py": "", "pkg/plugins/json/__init__.py": "def loads(): pass\n",
+                   "pkg/a.py": "import json\nfrom os.path import join\ndef f(): json.loads(); join()\n"})
+    assert found == {}
+
+
+def test_imports_and_classes_that_go_in_circles_end() -> None:
+    assert links({"a.py": "from b import x\nclass A(B): pass\n"
+                          "class B(A):\n    def f(self): self.g(); x(); super().f()\n",
+                  "b.py": "from a import x\n"}) == {}
+    assert links({"a.py": "from ...... import x\nfrom . import y\ndef f(): x(); y()\n"}) == {}

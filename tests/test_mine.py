@@ -1,0 +1,165 @@
+"""Mining real repositories, made with git in a temporary folder."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sera_cli.errors import DataError
+from sera_cli.git import open_repository
+from sera_cli.svg.mine import Mined, mine
+
+ADD = "def add(a, b=1):\n    '''Adds two numbers.'''\n    total = a + b\n    return total\n"
+
+
+def commit(folder: Path, files: dict[str, str | bytes]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    subprocess.run(["git", "init", "-q", folder], check=True)
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@localhost"]
+    subprocess.run(["git", *who, "-C", folder, "add", "-A"], check=True)
+    subprocess.run(["git", *who, "-C", folder, "commit", "-qm", "work"], check=True)
+    return folder
+
+
+def mined(folder: Path, files: dict[str, str | bytes], *, seed: int = 0) -> Mined:
+    return mine(open_repository(commit(folder, files)), seed=seed)
+
+
+def many(count: int) -> str:
+    return "\n".join(f"def f{number}(x):\n    return x + {number}\n" for number in range(count))
+
+
+def test_a_function_is_described_as_committed(tmp_path: Path) -> None:
+    kind = "class Sum:\n    @staticmethod\n    def run(x, y):\n        return add(x) * y\n"
+    found = mined(tmp_path, {
+        "pkg/__init__.py": "",
+        "pkg/b.py": "from pkg.a import Sum\n\ndef use(x):\n    y = Sum().run(x)\n    return Sum.run(y, 1)\n",
+        "pkg/a.py": f"import os\n\n{kind}\n{ADD}",
+    })
+    run, add, use = found.functions
+    assert (run.path, run.name, run.line, run.end_line) == ("pkg/a.py", "Sum.run", 5, 6)
+    assert (add.signature, add.doc) == ("def add(a, b=1)", "Adds two numbers.")
+    assert (run.callers, run.callees) == (("pkg/b.py::use",), ("pkg/a.py::add",))
+    assert (add.callers, add.callees) == (("pkg/a.py::Sum.run",), ())
+    assert (use.callers, use.callees) == ((), ("pkg/a.py::Sum.run",))
+    assert (found.files, found.skipped, found.unreadable) == (3, {}, ())
+
+
+def test_the_working_tree_is_not_looked_at(tmp_path: Path) -> None:
+    commit(tmp_path, {"a.py": ADD})
+    (tmp_path / "a.py").write_text("changed")
+    (tmp_path / "new.py").write_text(ADD)
+    assert [function.name for function in mine(open_repository(tmp_path), seed=0).functions] == ["add"]
+
+
+def test_an_id_survives_edits_elsewhere_and_changes_with_the_text_path_and_name(tmp_path: Path) -> None:
+    def ids(name: str, files: dict[str, str | bytes]) -> list[str]:
+        found = mined(tmp_path / name, files).functions
+        return [function.id for function in found if function.name.endswith("add")]
+
+    before = ids("one", {"a.py": ADD})
+    assert ids("two", {"a.py": f"import os\n\n{ADD}\ndef other(x):\n    return x + 1\n", "b.py": "x = 1\n"}) == before
+    assert before == ["02b854a2cf44"]
+    others = [
+        ids("three", {"a.py": ADD.replace("a + b", "a - b")}), ids("four", {"b.py": ADD}),
+        ids("five", {"a.py": "class C:\n" + "".join(f"    {line}\n" for line in ADD.splitlines())}),
+    ]
+    assert all(len(other) == 1 for other in others)
+    assert len({other[0] for other in [before, *others]}) == 4
+
+
+def test_functions_of_one_name_in_a_file_do_not_collide(tmp_path: Path) -> None:
+    setter = "    @x.setter\n    def x(self, value):\n        self._x = value + 1\n"
+    found = mined(tmp_path, {"a.py": (
+        "class C:\n    @property\n    def x(self):\n        return self._x + 1\n" + setter
+        + f"if C:\n    def f(x): return x + 1\nelse:\n    def f(x): return x + 2\n{ADD}{ADD}"
+    )})
+    assert [function.name for function in found.functions] == ["C.x", "C.x", "f", "f", "add"]
+    assert len({function.id for function in found.functions}) == 5
+    assert found.skipped == {"same definition twice": 1}
+
+
+def test_one_text_in_two_files_is_two_functions(tmp_path: Path) -> None:
+    found = mined(tmp_path, {"b.py": ADD, "a.py": ADD})
+    assert [function.path for function in found.functions] == ["a.py", "b.py"]
+    assert len({function.id for function in found.functions}) == 2
+
+
+def test_what_is_skipped_is_counted_by_reason_most_first(tmp_path: Path) -> None:
+    found = mined(tmp_path, {
+        "a.py": f"{ADD}def t(x): return x\ndef o(x):\n    def i(y): return y\n    return i(x) + 1\n",
+        "tests/test_a.py": "def test_a():\n    def helper(): pass\n    assert helper() is None\n",
+        "vendor/v.py": ADD,
+        "app/migrations/0001_a.py": ADD,
+    })
+    assert [function.name for function in found.functions] == ["add", "o"]
+    assert next(iter(found.skipped)) == "test"
+    assert found.skipped == {
+        "test": 2, "trivial body": 1, "inside another function": 1, "vendored": 1, "migration": 1,
+    }
+
+
+def test_what_cannot_be_read_is_named_and_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "link.py").symlink_to("a.py")
+    Path(bytes(tmp_path).decode() + "/caf\udce9.py").write_text(ADD)
+    found = mined(tmp_path, {
+        "a.py": ADD, "two.py": "print 'two'\n", "latin.py": b"x = '\xe9'\n", "huge.py": b"#" * 1_000_001,
+        "empty.py": "", "not_python.txt": ADD,
+    })
+    assert found.unreadable == (
+        ("caf\\xe9.py", "path is not UTF-8"),
+        ("huge.py", "larger than 1,000,000 bytes"),
+        ("latin.py", "not UTF-8, and names no encoding that Python knows"),
+        ("link.py", "symlink"),
+        ("two.py", "not the Python of this interpreter, line 1"),
+    )
+    assert (found.files, [function.path for function in found.functions]) == (7, ["a.py"])
+
+
+def test_a_submodule_is_named(tmp_path: Path) -> None:
+    commit(tmp_path, {"a.py": ADD})
+    head = open_repository(tmp_path).commit
+    git = ["git", "-c", "user.name=Ada", "-c", "user.email=ada@localhost", "-C", str(tmp_path)]
+    subprocess.run([*git, "update-index", "--add", "--cacheinfo", f"160000,{head},lib/other"], check=True)
+    subprocess.run([*git, "commit", "-qm", "module"], check=True)
+    assert mine(open_repository(tmp_path), seed=0).unreadable == (("lib/other", "submodule"),)
+
+
+@pytest.mark.parametrize(("count", "wanted"), [(1, 0), (2, 1), (29, 1), (30, 2), (100, 5), (110, 6)])
+def test_five_in_a_hundred_are_held_out(tmp_path: Path, count: int, wanted: int) -> None:
+    found = mined(tmp_path, {"a.py": many(count)})
+    assert (len(found.functions), sum(function.heldout for function in found.functions)) == (count, wanted)
+
+
+def test_who_is_held_out_depends_on_the_seed_and_little_else(tmp_path: Path) -> None:
+    def heldout(name: str, text: str, seed: int) -> set[str]:
+        found = mined(tmp_path / name, {"a.py": text}, seed=seed).functions
+        return {function.name for function in found if function.heldout}
+
+    first = heldout("one", many(60), 1)
+    assert heldout("two", many(60), 1) == first
+    assert heldout("three", many(60), 2) != first
+    assert len(first & heldout("four", f"{many(60)}\n{ADD}", 1)) >= 2
+
+
+def test_of_many_neighbours_the_first_twenty_by_name_are_kept(tmp_path: Path) -> None:
+    users = "\n".join(f"def u{number:02}(x):\n    return add(x) + {number}\n" for number in range(30))
+    found = mined(tmp_path, {"a.py": ADD + users})
+    assert found.functions[0].callers == tuple(f"a.py::u{number:02}" for number in range(20))
+
+
+def test_a_repository_without_python_is_an_error(tmp_path: Path) -> None:
+    commit(tmp_path, {"readme.md": "words"})
+    with pytest.raises(DataError, match=f"^{tmp_path}: no Python file at commit [0-9a-f]{{12}}; name a repository"):
+        mine(open_repository(tmp_path), seed=0)
+
+
+def test_when_no_function_is_left_the_error_says_why(tmp_path: Path) -> None:
+    commit(tmp_path, {"a.py": "def f(): pass\n", "tests/b.py": f"{ADD}\n{ADD}", "c.py": "print 'two'\n"})
+    with pytest.raises(DataError, match=r"is left to start from \(2 test, 1 trivial body, unreadable: 1\);"):
+        mine(open_repository(tmp_path), seed=0)
+    commit(tmp_path / "bare", {"a.py": "x = 1\n"})
+    with pytest.raises(DataError, match=r"\(its Python files define none\); name a repository, or with --at a commit"):
+        mine(open_repository(tmp_path / "bare"), seed=0)
