@@ -123,8 +123,9 @@ def export(checkout: Checkout, folder: Path) -> None:
             _publish(checkout, part, folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-    except OSError as error:
-        raise DataError(f"cannot hold a copy of the repository: {error.strerror}", folder) from error
+    except (OSError, DataError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"cannot hold a copy of the repository: {reason}", folder) from error
     return None
 
 
