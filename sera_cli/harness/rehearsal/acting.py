@@ -14,6 +14,9 @@ from sera_cli.harness.rehearsal.phrases import about, say
 from sera_cli.harness.rehearsal.scene import Scene, numbered
 from sera_cli.harness.rehearsal.turns import Plan, Turn, call
 
+FAR = 30
+"""Lines above an edit that are copied at most to make its text unique."""
+
 # The shares of what a model does, too, and what it gets wrong.
 CALLERS = 0.3
 """Of all rollouts, the share that looks at who calls the function."""
@@ -46,6 +49,9 @@ def solve(desk: Desk) -> Plan[None]:
         yield from callers(desk, seen)
     if seen and (desk.odds(NEIGHBOUR) or not propose(seen, desk.report.text, desk.dice)):
         seen = (yield from neighbour(desk, seen)) or seen
+    if seen and place and not propose(seen, desk.report.text, desk.dice):
+        place = yield from another(desk, place)
+        seen = (yield from look(desk, place)) if place else None
     if seen is None or desk.odds(GIVES_UP) or not (yield from _change(desk, seen)):
         yield from _give_up(desk)
         return
@@ -86,8 +92,8 @@ def _apply(desk: Desk, seen: Scene, change: Change, thought: str) -> Plan[bool]:
         spot = [max(1, first - 1), first + len(change.old) - 1]
         yield desk.edit(desk.think("again"), "view", seen.path, view_range=spot)
     came = yield _replace(desk, seen, change, thought, above)
-    if not _taken(came) and re.search(r"(?i)multiple|unique|more than once", came):
-        came = yield _replace(desk, seen, change, desk.think("wider"), above + 2)
+    if not _taken(came) and re.search(r"(?i)multiple|unique|more than once", came) and change.first < FAR:
+        came = yield _replace(desk, seen, change, desk.think("wider"), change.first)
     return _taken(came)
 
 

@@ -7,6 +7,12 @@ from sera_cli.harness.rehearsal.change import Change, insert, span
 from sera_cli.harness.rehearsal.checks import yields
 from sera_cli.harness.rehearsal.scene import Scene, anchor, lead, parameters, source
 
+SPECIAL = {
+    "init": "Set up a new object", "repr": "Return the text that stands for the object", "iter": "Go through the items",
+    "str": "Return the object as text", "len": "Count the items", "eq": "Compare with another object",
+    "enter": "Begin the context", "exit": "End the context", "call": "Apply the object", "main": "Run the program",
+}  # fmt: skip
+
 
 def annotation(scene: Scene) -> Iterator[Change]:
     """Only where the whole function was seen: a later `return value` would make it false."""
@@ -58,14 +64,14 @@ def doc_parameters(scene: Scene) -> Iterator[Change]:
 def sentence(name: str) -> str:
     """What a function does, as far as its name tells: `get_open_files` returns the open files."""
     match name.strip("_").split("_"):
-        case ["init"]:
-            return "Set up a new object"
+        case [only] if only in SPECIAL:
+            return SPECIAL[only]
         case ["get" | "find" | "fetch" | "compute", *rest] if rest:
             return "Return the " + " ".join(rest)
         case ["is" | "has" | "can" as verb, *rest] if rest:
             return f"Tell whether this {verb} " + " ".join(rest)
         case [only]:
-            return f"Do what {only} stands for"
+            return f"{only.capitalize()} what is given"
         case [verb, *rest]:
             return f"{verb.capitalize()} the " + " ".join(rest)
     return "Do the work"

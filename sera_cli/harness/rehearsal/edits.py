@@ -39,7 +39,7 @@ def propose(scene: Scene, report: str, dice: Random) -> list[tuple[str, Change]]
     hinted = hints(report)
     ranked: list[tuple[float, str, Change]] = []
     for kind, find in KINDS.items():
-        weight = 4.0 * (kind in hinted) + 1.0 * (kind not in ANYWHERE) + dice.random() * 2.5
+        weight = 4.0 * (kind in hinted) + 2.0 * (kind not in ANYWHERE) + dice.random() * 2.5
         for place, change in enumerate(find(scene)):
             named = bool(change.name) and f"`{change.name}`" in report
             ranked.append((weight + 2.0 * named - 0.6 * place + dice.random() * 0.8, kind, change))

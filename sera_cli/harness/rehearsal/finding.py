@@ -9,7 +9,7 @@ from sera_cli.harness.rehearsal.reading import Report
 from sera_cli.harness.rehearsal.scene import Scene, numbered, scene
 from sera_cli.harness.rehearsal.turns import Plan
 
-WINDOW = 26
+WINDOW = 20
 """Lines looked at in one view."""
 
 
@@ -22,19 +22,16 @@ class Place(NamedTuple):
 def find(desk: Desk) -> Plan[Place | None]:
     """Goes by the path and the names in the report; where it has none, by its words."""
     for symbol in desk.report.symbols[:3]:
-        if desk.report.paths:
-            place = yield from _in_file(desk, desk.report.paths[0], symbol)
-        else:
-            name = symbol.rpartition(".")[2]
-            came = yield bash(desk.think("search", function=name), search(f"def {name}"))
-            place = _likeliest(came, desk.report, name)
+        path = desk.report.paths[0] if desk.report.paths else (yield from _file_of(desk, symbol))
+        place = (yield from _in_file(desk, path, symbol)) if path else None
         if place:
             return place
     words = [word for word in desk.report.words if "_" in word] or list(desk.report.words)
     if not words:
         return None
     came = yield bash(desk.think("words"), search(rf"def \w*({'|'.join(words[:4])})\w*"))
-    return _likeliest(came, desk.report)
+    found = _likeliest(came, desk.report)
+    return Place(*found) if found else None
 
 
 def another(desk: Desk, place: Place) -> Plan[Place | None]:
@@ -72,6 +69,15 @@ def neighbour(desk: Desk, seen: Scene) -> Plan[Scene | None]:
     return (yield from look(desk, Place(seen.path, int(found[1]), name))) if found else None
 
 
+def _file_of(desk: Desk, symbol: str) -> Plan[str]:
+    """Where the class of a method, or the function itself, is defined."""
+    owner, _, name = symbol.replace(".<locals>", "").rpartition(".")
+    wanted = f"class {owner.rpartition('.')[2]}" if owner[:1].isupper() or owner[:2].strip("_") else f"def {name}"
+    came = yield bash(desk.think("search", function=symbol), search(wanted))
+    found = _likeliest(came, desk.report)
+    return found[0] if found else ""
+
+
 def _in_file(desk: Desk, path: str, symbol: str) -> Plan[Place | None]:
     parts = [part for part in symbol.split(".") if part != "<locals>"]
     name = parts[-1]
@@ -84,7 +90,7 @@ def _in_file(desk: Desk, path: str, symbol: str) -> Plan[Place | None]:
     return Place(path, (after or lines)[0], name) if lines else None
 
 
-def _likeliest(came: str, report: Report, name: str = "") -> Place | None:
+def _likeliest(came: str, report: Report) -> tuple[str, int, str] | None:
     """Of the definitions that a search found, the one that shares most words with the report; tests come last."""
     heard = report.text.lower()
 
@@ -92,9 +98,9 @@ def _likeliest(came: str, report: Report, name: str = "") -> Place | None:
         about = f"{row[0]} {row[2]}".lower()
         return "test" in about, -sum(word in heard for word in re.findall(r"[a-z]{3,}", about))
 
-    rows = re.findall(r"^(.+?\.py):(\d+):.*?\bdef\s+(\w+)", came, re.MULTILINE)
+    rows = re.findall(r"^(.+?\.py):(\d+):.*?\b(?:def|class)\s+(\w+)", came, re.MULTILINE)
     found = min(rows, key=rank, default=None)
-    return Place(found[0], int(found[1]), name or found[2]) if found else None
+    return (found[0], int(found[1]), found[2]) if found else None
 
 
 def _view(desk: Desk, path: str, first: int, thought: str) -> Plan[dict[int, str]]:

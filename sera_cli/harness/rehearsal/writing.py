@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sera_cli.harness.rehearsal.phrases import about, recognise, say
 from sera_cli.harness.rehearsal.reading import Work, changes, touched
 
-CLEAR = 0.6
+CLEAR = 0.45
 """Of all reports, the share that tells the symptom."""
 NAMED = 0.75
 """Of the rest, the share that at least names the function."""
@@ -95,6 +95,9 @@ def _enclosing(patch: str) -> str:
 
 
 def _searched(work: Work) -> str:
-    """The function that was last searched for."""
-    names = [name for step in work.steps for name in re.findall(r"grep\b.*?\bdef (\w+)", step.get("action", ""))]
-    return names[-1] if names else ""
+    """The function that was last searched for and found."""
+    found = ""
+    for step in work.steps:
+        for name in re.findall(r"grep\b.*?\bdef (\w+)", step.get("action", "")):
+            found = name if f"def {name}" in step.get("observation", "") else found
+    return found
