@@ -12,6 +12,7 @@ from sera_cli.errors import ConfigError, SandboxError
 from sera_cli.harness.sandbox import Sandbox, bubblewrap, choose, folder
 from sera_cli.harness.sandbox.bubblewrap import BubblewrapSandbox
 from sera_cli.harness.sandbox.folder import FolderSandbox
+from sera_cli.harness.sandbox.private import remove
 
 BROKEN = bubblewrap.probe()
 Kind = type[BubblewrapSandbox] | type[FolderSandbox]
@@ -300,8 +301,17 @@ def test_leaving_removes_the_copy_whatever_a_command_did_to_it(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with kind(base, tmp_path) as sandbox:
         sandbox.run("mkdir closed; touch closed/x; chmod 0 closed; rm -rf pkg; ln -s /usr link", WAIT)
-        sandbox.run("python -c 'import os; [(os.mkdir(\"d\"), os.chdir(\"d\")) for _ in range(1200)]'", WAIT)
         assert len(list(tmp_path.iterdir())) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_deeper_than_python_recurses_are_removed(base: Path, tmp_path: Path) -> None:
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    command = f"cd {deep}; python -c 'import os; [(os.mkdir(\"d\"), os.chdir(\"d\")) for _ in range(1001)]'"
+    with FolderSandbox(base) as sandbox:
+        assert sandbox.run(command, WAIT).code == 0
+    remove(deep)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -396,6 +406,15 @@ def test_bubblewrap_copies_where_no_overlay_can_be_mounted(base: Path, monkeypat
         assert sandbox.diff().count("\n+y = 1\n") == 1
         assert said(sandbox, "grep -c testbed /proc/mounts") == "1\n"
     assert (base / "pkg" / "a.py").read_text() == "def f(x):\n    return x\n"
+
+
+@needs_bubblewrap
+def test_what_bubblewrap_leaves_when_killed_can_be_removed_by_its_user(base: Path, tmp_path: Path) -> None:
+    with BubblewrapSandbox(base, tmp_path) as sandbox:
+        sandbox.run("echo 'y = 1' >> pkg/a.py", WAIT)
+        folders = [found for found in tmp_path.rglob("*") if found.is_dir()]
+        assert [found for found in folders if found.stat().st_mode & 0o700 != 0o700] == []
+        assert any(found.name == "upper" for found in folders) == sandbox._walls.mounted
 
 
 @pytest.mark.parametrize("command", ["truncate -s 3G x", "python -c 'bytearray(9 << 30)'"])

@@ -10,10 +10,11 @@ import subprocess
 from pathlib import Path
 
 # Paths are relative to the private folder, because a `,` or `:` in them would end a mount option. The work folder holds
-# nothing between commands, and a volatile mount, which spares a sync of the whole disk at its end, wants it new.
+# nothing between commands; a volatile mount, which spares a sync of the whole disk at its end, wants it empty. The
+# kernel closes the folders it makes there, which would keep a user who is not root from removing them.
 MOUNT = (
-    "rm -rf work && mkdir work && mount -t overlay overlay "
-    '-o lowerdir=lower,upperdir=upper,workdir=work,userxattr,volatile testbed && exec "$@"'
+    "rm -rf work/work && mount -t overlay overlay "
+    '-o lowerdir=lower,upperdir=upper,workdir=work,userxattr,volatile testbed && chmod -R 700 work && exec "$@"'
 )
 
 
@@ -23,7 +24,7 @@ def mounting(folder: Path, base: Path) -> list[str]:
     if program is None:
         return []
     (folder / "lower").symlink_to(base)
-    for name in ("upper", "testbed"):
+    for name in ("upper", "work", "testbed"):
         (folder / name).mkdir()
     prefix = [program, "--user", "--map-root-user", "--mount", "--", "/bin/sh", "-c", MOUNT, "sh"]
     tried = subprocess.run([*prefix, "true"], cwd=folder, env={"PATH": os.defpath}, check=False, capture_output=True)
