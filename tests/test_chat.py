@@ -87,9 +87,11 @@ def test_lines_of_a_pipe_are_turns_of_one_conversation(
         assert run(["chat", str(repository), "--sandbox", "folder"]) == 0
     assert [message["role"] for message in agent.heard[1]] == ["system", "user", "assistant", "user"]
     assert agent.heard[1][-1]["content"] == "Make x 2."
+    assert (shown := capsys.readouterr().err.splitlines()).count("Hello.") == 1
+    assert not any("tool call" in line for line in shown)
     kept = repository / ".sera" / "chat.patch"
     assert kept.read_text().endswith("-x = 1\n+x = 2\n")
-    assert capsys.readouterr().err.splitlines()[-1] == (
+    assert shown[-1] == (
         f"what was changed is in {kept}; take it over with: git -C {repository} apply {kept}")
 
 

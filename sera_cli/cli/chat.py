@@ -72,7 +72,7 @@ def converse(
         with ending_well(tell):
             for step in turn(said, model, toolbox, messages, limits, on_reply=lambda reply: tell(in_words(reply))):
                 steps.append(step)
-                for result in step.results:
+                for result in step.results if step.reply.calls else ():
                     tell(cut(str(result["content"])))
     return steps
 
