@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from sera_cli.harness.sandbox.places import INSIDE, Walls
 
 PRIVATE = Path("/var/tmp/sera-x1")
-FOLDER = Walls(PRIVATE, {place: f"{PRIVATE}/{place}" for place in INSIDE})
-SAME = Walls(PRIVATE, INSIDE)
+FOLDER = Walls(folder=PRIVATE, names={place: f"{PRIVATE}/{place}" for place in INSIDE})
+SAME = Walls(folder=PRIVATE, names=INSIDE)
 
 
 @pytest.mark.parametrize(("command", "meant"), [

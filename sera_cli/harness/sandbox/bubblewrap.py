@@ -43,14 +43,14 @@ def _walls(folder: Path, base: Path) -> Walls:
     if program is None:
         raise SandboxError("bubblewrap is not installed; try `apt-get install bubblewrap`")
     mounted = mounting(folder, base)
-    prefix = [
+    prefix = (
         *mounted, program, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL",
         "--uid", USER, "--gid", USER, "--hostname", "testbed",
         *_system(), "--proc", "/proc", "--dev", "/dev", *_places(folder), *_python(),
         "--remount-ro", "/", "--chdir", "/",
-    ]
-    git = ["--bind", str(folder / "git"), INSIDE["git"], "--ro-bind", str(base / ".git" / "objects"), INSIDE["objects"]]
-    return Walls(folder, INSIDE, prefix, git, ["--"], mounted=bool(mounted))
+    )
+    git = ("--bind", str(folder / "git"), INSIDE["git"], "--ro-bind", str(base / ".git" / "objects"), INSIDE["objects"])
+    return Walls(folder=folder, names=INSIDE, prefix=prefix, git=git, end=("--",), mounted=bool(mounted))
 
 
 def _system() -> list[str]:

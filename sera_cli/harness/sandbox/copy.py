@@ -111,7 +111,7 @@ class PrivateCopy:
         git: bool = False,
     ) -> Finished:
         walls = self._walls
-        start = [*walls.prefix, *(walls.git if git else []), *walls.end, "bash", "--noprofile", "--norc", "-c"]
+        start = [*walls.prefix, *(walls.git if git else ()), *walls.end, "bash", "--noprofile", "--norc", "-c"]
         script = f"cd {shlex.quote(walls.names['testbed'])} 2>/dev/null; {script}"
         where = [walls.inward(path).replace("\0", "?")] if path else []
         return finish(

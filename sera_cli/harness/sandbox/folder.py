@@ -31,4 +31,4 @@ def _walls(folder: Path, base: Path) -> Walls:
     (folder / "objects").symlink_to(base / ".git" / "objects")
     names = {place: str(folder / place) for place in INSIDE}
     home = python_home()
-    return Walls(folder, names | ({"python": str(home)} if home else {}), mark=str(folder))
+    return Walls(folder=folder, names=names | ({"python": str(home)} if home else {}), mark=str(folder))

@@ -5,10 +5,10 @@ A model sees the same paths in every sandbox, and never a path of the machine: t
 
 import re
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from sera_cli.harness.sandbox import ROOT
+from sera_cli.types import Value
 
 INSIDE = {
     "testbed": ROOT, "tmp": "/tmp", "home": "/home/user", "bin": "/opt/bin", "python": "/opt/python",
@@ -26,8 +26,7 @@ ENVIRONMENT = {
 }
 
 
-@dataclass(frozen=True)
-class Walls:
+class Walls(Value):
     """How commands run in the private folder `folder`.
 
     A command is started by `prefix`, sera's own git by `prefix` and `git`; `end` stands before either. `names` says how
@@ -37,9 +36,9 @@ class Walls:
 
     folder: Path
     names: dict[str, str]
-    prefix: list[str] = field(default_factory=list)
-    git: list[str] = field(default_factory=list)
-    end: list[str] = field(default_factory=list)
+    prefix: tuple[str, ...] = ()
+    git: tuple[str, ...] = ()
+    end: tuple[str, ...] = ()
     mark: str = ""
     mounted: bool = False
 

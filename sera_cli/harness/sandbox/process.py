@@ -15,7 +15,7 @@ from sera_cli.errors import SandboxError
 
 POLL = 0.05
 GRACE = 1.0
-"""Seconds: how often to look whether a silent process has ended, and how long its pipe may stay open after that."""
+"""Seconds: how often to look whether a silent process has ended, and how long what it left may take to end."""
 
 
 class Finished(NamedTuple):
@@ -36,13 +36,13 @@ def finish(
     Whatever the process leaves behind is killed: its group, and any process that has `mark` in its environment (a
     daemon may have left the group). Raises SandboxError when it cannot be started.
     """
-    with tempfile.TemporaryFile() as source:
+    with tempfile.TemporaryFile() as source:  # not a pipe: a process that does not read would fill it
         source.write(stdin)
         source.seek(0)
         try:
             process = subprocess.Popen(
-                argv, cwd=cwd, env=env, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                start_new_session=True,
+                argv, cwd=cwd, env=env, stdin=source if stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
             )
         except OSError as error:
             raise SandboxError(f"cannot start {argv[0]}: {error.strerror}; see `sera doctor`") from error
@@ -98,7 +98,8 @@ class _Kept:
 def _kill(group: int, mark: str) -> None:
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
-    while mark and (strays := [pid for pid in _living() if mark.encode() in _environment(pid)]):
+    end = monotonic() + GRACE
+    while mark and monotonic() < end and (strays := [pid for pid in _living() if mark.encode() in _environment(pid)]):
         for pid in strays:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
