@@ -21,7 +21,8 @@ FAR = 12
 
 def none_guard(scene: Scene) -> Iterator[Change]:
     at = anchor(scene)
-    for name in _required(scene):
+    asked = _asked(scene)["none"]
+    for name in (name for name in _required(scene) if name not in asked):
         for error in ("TypeError", "ValueError"):
             raised = f'\traise {error}("{name} must not be None")'
             yield from insert(scene, at, [f"if {name} is None:", raised], name)
@@ -29,18 +30,18 @@ def none_guard(scene: Scene) -> Iterator[Change]:
 
 def type_check(scene: Scene) -> Iterator[Change]:
     at = anchor(scene)
-    kinds = _used_as(scene)
+    kinds, asked, required = _used_as(scene), _asked(scene)["type"], _required(scene)
     for argument in parameters(scene):
         name, note = argument.arg, argument.annotation
         kind = note.id if isinstance(note, ast.Name) else "" if note else kinds.get(name, "")
-        if kind in TYPES and name in _required(scene):
+        if kind in TYPES and name in required and name not in asked:
             raised = f'\traise TypeError("{name} must be of type {kind}")'
             yield from insert(scene, at, [f"if not isinstance({name}, {kind}):", raised], name)
 
 
 def empty_guard(scene: Scene) -> Iterator[Change]:
     at = anchor(scene)
-    names = {arg.arg for arg in parameters(scene)}
+    names = {arg.arg for arg in parameters(scene)} - _asked(scene)["truth"]
     looped = [node.iter.id for node in scene.nodes if isinstance(node, ast.For) and isinstance(node.iter, ast.Name)]
     valued = any(isinstance(node, ast.Return) and node.value for node in scene.nodes)
     for name in dict.fromkeys(looped):
@@ -117,6 +118,20 @@ def _used_as(scene: Scene) -> dict[str, str]:
             case ast.Attribute(value=ast.Name(id=name), attr=method) if method in METHODS:
                 uses.setdefault(name, METHODS[method])
     return uses
+
+
+def _asked(scene: Scene) -> dict[str, set[str]]:
+    """Names that the function asks something of already: whether they are None, of a type, true."""
+    found: dict[str, set[str]] = {"none": set(), "type": set(), "truth": set()}
+    for node in scene.nodes:
+        match node:
+            case ast.Compare(left=ast.Name(id=name), comparators=[ast.Constant(value=None)]):
+                found["none"].add(name)
+            case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=name), _]):
+                found["type"].add(name)
+            case ast.If(test=ast.Name(id=name) | ast.UnaryOp(op=ast.Not(), operand=ast.Name(id=name))):
+                found["truth"].add(name)
+    return found
 
 
 def _container(note: ast.expr | None) -> str:

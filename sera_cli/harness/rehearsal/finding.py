@@ -22,7 +22,10 @@ class Place(NamedTuple):
 def find(desk: Desk) -> Plan[Place | None]:
     """Goes by the path and the names in the report; where it has none, by its words."""
     for symbol in desk.report.symbols[:3]:
-        path = desk.report.paths[0] if desk.report.paths else (yield from _file_of(desk, symbol))
+        place = (yield from _in_file(desk, desk.report.paths[0], symbol)) if desk.report.paths else None
+        if place:
+            return place
+        path = yield from _file_of(desk, symbol)
         place = (yield from _in_file(desk, path, symbol)) if path else None
         if place:
             return place

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from sera_cli.harness.rehearsal.phrases import words
 from sera_cli.types import Message
 
-PATH = re.compile(r"(?<![\w/.-])[\w./-]+\.pyi?\b")
+PATH = re.compile(r"(?<=` in )[^`\n:]+?\.pyi?\b|(?<![\w/.-])[\w./-]+\.pyi?\b")
 SYMBOL = re.compile(r"`([A-Za-z_][\w.]*(?:<locals>[\w.]*)*)(?:\(.*?\))?`|\b([A-Za-z_][\w.]*)\(\)")
-PLAIN = re.compile(r"\b([A-Za-z]\w*_\w+|[a-z]+[A-Z]\w*)\b")
+PLAIN = re.compile(r"\b([A-Za-z]\w*_\w+|[A-Za-z][a-z]+[A-Z]\w*)\b")
 ROOT = re.compile(r"folder (/\S+) holds")
 
 
@@ -56,7 +56,7 @@ def report(prompt: str) -> Report:
 def work(prompt: str) -> Work:
     """Reads a prompt made from check.md or issue.md. Steps that are no JSON list count as none."""
     demonstration = prompt.rpartition("\n<demonstration>\n")[2] if "\n<demonstration>\n" in prompt else ""
-    start = re.search(r"set out from is `(.+?)` in (\S+)\. Every step", prompt)
+    start = re.search(r"set out from is `(.+?)` in (.+?)\. Every step", prompt)
     return Work(
         report=between(prompt, "<report>\n", "\n</report>"),
         steps=_steps(between(prompt, "\n<steps>\n", "\n</steps>")),

@@ -123,6 +123,7 @@ def _hollow(node: Def) -> bool:
 
 def _parsed(path: str, first: int, lines: list[str]) -> Scene | None:
     """Cuts a listing that ends in the middle of something until the rest parses; gives up after a dozen cuts."""
+    whole = lines
     for _ in range(12):
         try:
             node = _function(parse(tuple(lines)))
@@ -134,7 +135,8 @@ def _parsed(path: str, first: int, lines: list[str]) -> Scene | None:
         if node is None:
             return None
         end = (node.end_lineno or 0) - 1
-        complete = any(map(str.strip, lines[end:]))
+        after = next(filter(str.strip, whole[end:]), None)
+        complete = after is not None and len(lead(after)) <= len(lead(lines[0]))
         return Scene(path, first, tuple(lines[:end]), node, tuple(ast.walk(node)), complete)
     return None
 
