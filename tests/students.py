@@ -1,5 +1,6 @@
 """A student small enough to be made within a test, from a library of a few lines."""
 
+import json
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -44,6 +45,14 @@ def tiny() -> Student:
     place = Path(mkdtemp(prefix="student-"))
     folder = embedded.ensure(place / "cache", TINY, root=library(place / "library"))
     return Student(name=folder.name, base=str(folder), context=TINY.context, rehearsal=True)
+
+
+@cache
+def reader() -> Student:
+    """One that reads whole rollouts, if it understands none: for walking the road from end to end."""
+    making = TINY.model_copy(update={"vocabulary": 2000, "layers": 1, "context": 3072})
+    folder = embedded.ensure(Path(mkdtemp(prefix="student-")), making, root=Path(json.__file__).parent)
+    return Student(name=folder.name, base=str(folder), context=making.context, rehearsal=True)
 
 
 def chat(number: int = 0) -> list[Message]:

@@ -94,3 +94,15 @@ def test_the_learning_rate_rises_and_then_falls_to_a_tenth():
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9]
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
+
+
+def test_the_libraries_are_told_to_send_no_usage_statistics(monkeypatch):
+    import huggingface_hub.constants
+    from huggingface_hub.utils import _telemetry
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_TELEMETRY", False)
+    embedded.hush()
+    _telemetry.send_telemetry("sera-test")
+
+    assert huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY
+    assert _telemetry._TELEMETRY_THREAD is None

@@ -37,7 +37,7 @@ class Making(Value):
     context: int = 8192
     length: int = 1024
     batch: int = 2
-    steps: int = 240
+    steps: int = 120
     warmup: int = 30
     rate: float = 3e-3
     seed: int = 0

@@ -27,11 +27,11 @@ LIMITS = Limits(steps=16, seconds=300, command_seconds=20)
 
 def trained_on(run: Run) -> list[Task]:
     """The tasks of the run's training samples, first and second rollouts alternating, in work order."""
-    samples = [sample for sample in store.read(run.samples, Sample).values() if not sample.heldout]
+    samples = [sample for _, sample in sorted(store.read(run.samples, Sample).items()) if not sample.heldout]
     held = {"first": store.read(run.explored, Trajectory), "second": store.read(run.reproduced, Trajectory)}
     tasks = {
-        origin: [held[origin][s.id].task for s in sorted(samples, key=lambda s: s.id) if s.origin == origin]
-        for origin in held
+        origin: [rollouts[s.id.removesuffix(f"-{origin}")].task for s in samples if s.origin == origin]
+        for origin, rollouts in held.items()
     }
     longer = sorted(tasks.values(), key=len)
     return [task for pair in zip(*longer, strict=False) for task in pair] + longer[1][len(longer[0]) :]
