@@ -17,7 +17,6 @@ from sera_cli.harness.rehearsal.turns import Plan, Turn, call
 FAR = 30
 """Lines above an edit that are copied at most to make its text unique."""
 
-# The shares of what a model does, too, and what it gets wrong.
 CALLERS = 0.3
 """Of all rollouts, the share that looks at who calls the function."""
 NEIGHBOUR = 0.15

@@ -22,11 +22,11 @@ class Place(NamedTuple):
 def find(desk: Desk) -> Plan[Place | None]:
     """Goes by the path and the names in the report; where it has none, by its words."""
     for symbol in desk.report.symbols[:3]:
-        place = (yield from _in_file(desk, desk.report.paths[0], symbol)) if desk.report.paths else None
-        if place:
-            return place
-        path = yield from _file_of(desk, symbol)
+        path = next(iter(desk.report.paths), "")
         place = (yield from _in_file(desk, path, symbol)) if path else None
+        if not place:
+            path = yield from _file_of(desk, symbol)
+            place = (yield from _in_file(desk, path, symbol)) if path else None
         if place:
             return place
     words = [word for word in desk.report.words if "_" in word] or list(desk.report.words)

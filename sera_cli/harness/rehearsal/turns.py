@@ -31,18 +31,13 @@ def call(thought: str, name: str, **arguments: Any) -> Turn:
 
 
 def stumbling(plan: Plan[None], dice: Random) -> Plan[None]:
-    """The same plan with a malformed call before the right one, now and then."""
-    came = ""
-    turn = next(plan, None)
-    while turn is not None:
+    """The same plan, which never ends, with a malformed call before the right one now and then."""
+    turn = next(plan)
+    while True:
         if turn.name and dice.random() < MALFORMED:
             yield _spoilt(turn, dice)
             turn = turn._replace(thought=say("thoughts", "retry", dice))
-        came = yield turn
-        try:
-            turn = plan.send(came)
-        except StopIteration:
-            return
+        turn = plan.send((yield turn))
 
 
 def reply(turn: Turn, number: int) -> Reply:

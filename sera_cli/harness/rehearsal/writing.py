@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sera_cli.harness.rehearsal.phrases import about, recognise, say
 from sera_cli.harness.rehearsal.reading import Work, changes, touched
 
-CLEAR = 0.45
+CLEAR = 0.4
 """Of all reports, the share that tells the symptom."""
 NAMED = 0.75
 """Of the rest, the share that at least names the function."""
