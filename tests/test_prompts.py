@@ -11,6 +11,7 @@ STEPS = '[{"action": "submit {}", "observation": "", "response": "Done."}]'
 WORK = {"steps": STEPS, "patch": "diff --git a/a.py b/a.py"}
 VALUES: dict[str, dict[str, str]] = {
     "system": {},
+    "reader": {},
     "task": {"root": "/testbed", "statement": "`f` fails on an empty list."},
     "requery": {"problem": "There is no tool `python`."},
     "check": {"statement": "Something is off around `f` in a.py.", **WORK},
