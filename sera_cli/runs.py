@@ -2,10 +2,7 @@
 
 import fcntl
 import json
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,16 +78,17 @@ def named(root: Path, name: str) -> Run:
     """The run of that name in a project. Raises ConfigError for a name that is no plain folder name."""
     if not re.fullmatch(r"[\w][\w.+-]*", name):
         raise ConfigError(f"--run {name!r}: use letters, digits, '.', '_', '+' and '-'")
-    return Run(folder=home(root) / "runs" / name)
+    return Run(folder=root / ".sera" / "runs" / name)
 
 
 @contextmanager
 def held(run: Run) -> Iterator[Run]:
-    """Creates the folder and holds it for this process.
+    """Creates the folder, inside a `.sera` that keeps itself out of version control, and holds it for this process.
 
     Raises SeraError when another process holds it.
     """
     try:
+        home(run.folder.parent.parent.parent)
         run.folder.mkdir(parents=True, exist_ok=True)
         file = (run.folder / "lock").open("a+")
     except OSError as error:
@@ -103,24 +101,6 @@ def held(run: Run) -> Iterator[Run]:
                 f"another sera works in {run.folder}; wait for it, or name another run with --run"
             ) from None
         yield run
-
-
-@contextmanager
-def scratch(run: Run) -> Iterator[Path]:
-    """An empty folder of this run among the temporary files, for as long as the run is held.
-
-    It has the same name each time, so what a killed process left there goes with the next one.
-    """
-    folder = Path(tempfile.gettempdir()) / f"sera-{os.getuid()}-{digest(str(run.folder.absolute()))}"
-    shutil.rmtree(folder, ignore_errors=True)
-    try:
-        folder.mkdir(mode=0o700)
-    except OSError as error:
-        raise DataError(f"cannot be made ({error.strerror}); set TMPDIR to a folder of your own", folder) from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def settled(run: Run) -> dict[str, Settings]:

@@ -77,12 +77,3 @@ def test_settings_are_json_a_person_can_read(tmp_path: Path) -> None:
     runs.settle(run, "generate", {"seed": 3})
     assert json.loads(run.settings.read_text()) == {"sera": 1, "stages": {"generate": {"seed": 3}}}
 
-
-def test_what_a_killed_run_left_among_the_temporary_files_goes_with_the_next(tmp_path: Path) -> None:
-    run = runs.named(tmp_path, "r")
-    with runs.scratch(run) as folder:
-        (folder / "left").write_text("x")
-        assert folder.stat().st_mode & 0o777 == 0o700
-        with runs.scratch(run) as again:
-            assert again == folder and list(again.iterdir()) == []
-    assert not folder.exists()

@@ -63,7 +63,8 @@ def open_job(asked: Asked) -> Job:
     from sera_cli import git, runs
     from sera_cli.config import home
 
-    config = asked.settings().config
+    settings = asked.settings()
+    config = settings.config
     checkout = git.open_repository(asked.repo, asked.at)
     teacher = config.teacher.model or "rehearsal"
     generation = _generation(config, checkout.commit, teacher)
@@ -71,6 +72,7 @@ def open_job(asked: Asked) -> Job:
     root = checkout.root if (checkout.root / ".git").exists() else home("data") / "bare" / checkout.name
     job = Job(asked, config, checkout, runs.named(root, name), teacher, generation)
     _check(job)
+    _must_be_the_users(job, settings.origins)
     return job
 
 
@@ -93,15 +95,21 @@ def teacher(job: Job) -> "Teacher":
             raise ConfigError(f"no teacher is called {job.teacher!r}; use rehearsal or openai:MODEL")
 
 
+def teacher_url(job: Job) -> str:
+    """Where the teacher is: as set, else as the usual variables say, else OpenAI's own."""
+    usual = os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE")
+    return job.config.teacher.url or usual or "https://api.openai.com/v1"
+
+
 @contextmanager
 def sandboxes(job: Job) -> Iterator[Callable[[], "Sandbox"]]:
     """Makes the sandbox of each rollout, over one export of the commit; nothing of either is left at the end."""
     from sera_cli import git
     from sera_cli.harness.sandbox import choose
-    from sera_cli.runs import scratch
+    from sera_cli.harness.sandbox.private import private_folder
 
     kind = choose(job.config.rollout.sandbox)
-    with scratch(job.run) as folder:
+    with private_folder() as folder:
         git.export(job.checkout, folder / "base")
         yield lambda: kind(folder / "base", folder)
 
@@ -123,7 +131,7 @@ def _generation(config: "Config", commit: str, teacher: str) -> dict[str, Any]:
         "tries": config.rollout.tries,
         "prompts": templates.fingerprint("prompts/*.md"),
         "bugs": templates.fingerprint("bugs.toml"),
-        "tools": templates.fingerprint("tools/*.md"),
+        "tools": templates.fingerprint("tools/*"),
         "demonstrations": digest(_text(Path(own))) if own else templates.fingerprint("demonstrations.toml"),
     }
 
@@ -142,6 +150,18 @@ def _check(job: Job) -> None:
         _must_isolate(job)
 
 
+def _must_be_the_users(job: Job, origins: dict[str, str]) -> None:
+    """Refuses a teacher that the repository itself names: whoever wrote it would be sent the code, and the key."""
+    from sera_cli.git import tracked
+
+    theirs = {str(job.checkout.root / file.path) for file in tracked(job.checkout) if file.path.startswith(".sera/")}
+    if theirs & {origins["teacher.model"], origins["teacher.url"]} and not job.rehearsing:
+        raise ConfigError(
+            "the teacher is named by .sera/config.toml, which is part of the repository; name it yourself, "
+            "with --teacher and --teacher-url or in your own config"
+        )
+
+
 def _must_isolate(job: Job) -> None:
     from sera_cli.harness.sandbox import choose
 
@@ -157,9 +177,7 @@ def _chat_completions(job: Job, name: str) -> "Teacher":
     from sera_cli.harness.model import ChatCompletions, chat_client
 
     settings = job.config.teacher
-    url = settings.url or os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE") or ""
-    key = os.environ.get("OPENAI_API_KEY", "")
-    client = chat_client(url or "https://api.openai.com/v1", key, settings.timeout, job.jobs)
+    client = chat_client(teacher_url(job), os.environ.get("OPENAI_API_KEY", ""), settings.timeout, job.jobs)
     return lambda seed: ChatCompletions(
         client, name, seed=seed, temperature=settings.temperature, max_tokens=settings.max_tokens
     )

@@ -11,7 +11,7 @@ from sera_cli.errors import ModelError
 from sera_cli.harness.loop import Limits, never, solve
 from sera_cli.harness.model import Model, Teacher
 from sera_cli.harness.sandbox import Sandbox
-from sera_cli.svg.story import ask, output
+from sera_cli.svg.asking import ask, output
 from sera_cli.types import Function, Task, Trajectory, Usage, digest, seed_of
 
 

@@ -9,8 +9,8 @@ from random import Random
 from sera_cli import templates
 from sera_cli.errors import DataError, ModelError
 from sera_cli.harness.model import Model
+from sera_cli.svg.asking import ask, output
 from sera_cli.svg.explore import Bench
-from sera_cli.svg.story import ask, output
 from sera_cli.types import Task, Trajectory, Usage, seed_of
 
 UNREADABLE = "the teacher wrote no issue inside <output> tags"

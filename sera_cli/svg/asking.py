@@ -5,12 +5,12 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
+from sera_cli import templates
 from sera_cli.errors import ContextOverflow
 from sera_cli.harness.model import Model
 from sera_cli.types import Message, Step, Trajectory, Usage
 
 Answer = TypeVar("Answer")
-SYSTEM: Message = {"role": "system", "content": "You are a helpful assistant who can analyze code."}
 
 
 def story(trajectory: Trajectory) -> list[dict[str, str]]:
@@ -33,11 +33,12 @@ def ask(
     Each further try leaves out the first quarter of the steps, which also makes a long rollout fit (SERA paper,
     section 3.1, as released).
     """
+    system: Message = {"role": "system", "content": templates.render("prompts/reader.md")}
     told, usage = story(trajectory), Usage()
     for _ in range(tries):
         question: Message = {"role": "user", "content": prompt(json.dumps(told, ensure_ascii=False, indent=1))}
         try:
-            reply = model.reply([SYSTEM, question], [])
+            reply = model.reply([system, question], [])
             usage += reply.usage
             answer = read(reply.message.get("content") or "")
         except ContextOverflow:

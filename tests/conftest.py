@@ -1,0 +1,42 @@
+"""What many tests start from: a real small repository, and a home of their own."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+IDENTITY = ("-c", "user.name=A Person", "-c", "user.email=person@example.com")
+
+
+def commit(repo: Path, message: str = "one") -> None:
+    """Makes `repo` a git repository, if it is none, and commits all that is in it."""
+    for command in (["init", "-q"], ["add", "-A"], [*IDENTITY, "commit", "-q", "--allow-empty", "-m", message]):
+        subprocess.run(["git", *command], cwd=repo, check=True, capture_output=True)
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """The example package as a git repository, in a folder whose name is not plain."""
+    repo = tmp_path / "my répo" / "timesheet"
+    shutil.copytree(ROOT / "examples" / "timesheet", repo, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    commit(repo)
+    return repo
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Callable[[dict[str, str]], Path]:
+    """Makes a repository of the given files."""
+
+    def make(files: dict[str, str], name: str = "repo") -> Path:
+        for path, text in files.items():
+            place = tmp_path / name / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text, encoding="utf-8")
+        (tmp_path / name).mkdir(exist_ok=True)
+        commit(tmp_path / name)
+        return tmp_path / name
+
+    return make

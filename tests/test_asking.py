@@ -1,0 +1,56 @@
+import json
+
+import pytest
+
+from sera_cli.errors import AuthError, ContextOverflow
+from sera_cli.svg.asking import ask, output, story
+from sera_cli.types import Reply, Usage
+from tests.rollouts import rollout, step
+from tests.scripted import Scripted, calls, says
+
+STEPS = tuple(step(calls("bash", command=f"echo {number}"), f"OBSERVATION:\n{number}") for number in range(8))
+
+
+def test_a_story_tells_what_was_called_what_came_back_and_what_was_said() -> None:
+    thought = Reply(
+        message={"role": "assistant", "content": "Done.", "reasoning_content": "I think."}, problem="there is no call"
+    )
+    assert story(rollout(steps=(STEPS[0], step(thought)))) == [
+        {"action": 'bash {"command": "echo 0"}', "observation": "OBSERVATION:\n0", "response": ""},
+        {"action": "(not carried out: there is no call)", "observation": "", "response": "I think.\nDone."},
+    ]
+
+
+def test_the_answer_is_what_stands_in_the_last_output_tags() -> None:
+    assert output("<output>no</output> or rather <output>\nyes </output>") == "yes"
+    assert output("yes") is None
+    assert output("<output> </output>") is None
+
+
+def told(model: Scripted) -> list[int]:
+    """How many steps each question told of."""
+    return [len(json.loads(messages[-1]["content"])) for messages in model.heard]
+
+
+def test_an_answer_that_cannot_be_read_is_asked_for_again_with_fewer_steps() -> None:
+    model = Scripted(says("hm"), says("hm"), says("<output>yes</output>"))
+    answer, usage = ask(model, rollout(steps=STEPS), lambda steps: steps, output)
+    assert answer == "yes"
+    assert usage == Usage(prompt=3, completion=3)
+    assert told(model) == [8, 6, 5]
+
+
+def test_a_rollout_too_long_for_the_teacher_is_told_of_with_fewer_steps() -> None:
+    model = Scripted(ContextOverflow("too long"), says("<output>yes</output>"))
+    assert ask(model, rollout(steps=STEPS), lambda steps: steps, output)[0] == "yes"
+    assert told(model) == [8, 6]
+
+
+def test_three_unreadable_answers_are_none() -> None:
+    model = Scripted(says("hm"))
+    assert ask(model, rollout(steps=STEPS), lambda steps: steps, output) == (None, Usage(prompt=3, completion=3))
+
+
+def test_other_errors_are_not_swallowed() -> None:
+    with pytest.raises(AuthError):
+        ask(Scripted(AuthError("no")), rollout(), lambda steps: steps, output)

@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+
+from sera_cli.errors import ModelError, Unreachable
+from sera_cli.svg.explore import check, explore, tasks, vague
+from sera_cli.types import Function, Usage
+from tests.rollouts import EDIT, bench, exported, rollout, task
+from tests.scripted import Line, Scripted, calls, says
+
+YES, NO = says("<output>yes</output>"), says("<output>no</output>")
+SUBMIT = calls("submit")
+
+
+def function(name: str, *, heldout: bool = False) -> Function:
+    return Function(id=f"id-{name}", path="a.py", name=name, line=1, end_line=3, signature="()", heldout=heldout)
+
+
+def test_work_order_is_that_of_ids_and_held_out_functions_are_left_alone() -> None:
+    functions = [function("f"), function("g"), function("h", heldout=True)]
+    made = tasks(functions, "r", "c", 0)
+    assert made == tasks(functions[::-1], "r", "c", 0)
+    assert [one.id for one in made] == sorted(one.id for one in made)
+    assert {one.function for one in made} == {"f", "g"}
+    assert {one.id for one in made}.isdisjoint(one.id for one in tasks(functions, "r", "c", 1))
+
+
+def test_a_vague_report_names_the_function_and_its_file_and_depends_on_the_seed() -> None:
+    said = {vague(task(function="total", path="shop/cart.py"), seed) for seed in range(400)}
+    assert all("total" in text and "shop/cart.py" in text for text in said)
+    assert len(said) == 51
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"), [(YES, True), (NO, False), (says("<output> Yes\n</output>"), True), (says("perhaps"), False)]
+)
+def test_the_teacher_judges_its_own_work(answer: Line, verdict: bool) -> None:
+    assert check(Scripted(answer), rollout()).check is verdict
+
+
+def test_what_changed_nothing_is_rejected_unasked() -> None:
+    judge = Scripted(YES)
+    assert check(judge, rollout(patch="\n")).check is False
+    assert judge.heard == []
+
+
+def test_a_judge_that_breaks_breaks_the_rollout_and_nothing_else() -> None:
+    judged = check(Scripted(ModelError("500")), rollout())
+    assert (judged.exit, judged.error) == ("error", "in its self-check: 500")
+    with pytest.raises(Unreachable):
+        check(Scripted(Unreachable("nobody")), rollout())
+
+
+def test_a_rejected_rollout_is_begun_again_with_another_report(tmp_path: Path) -> None:
+    """Each model takes the parts that its seed is asked for: two rollouts, each followed by its judge."""
+    heard: list[Scripted] = []
+    parts = iter([(EDIT, SUBMIT), (NO,), (EDIT, SUBMIT), (YES,)])
+
+    def teacher(seed: int) -> Scripted:
+        heard.append(Scripted(*next(parts)))
+        return heard[-1]
+
+    done = explore(task(), 1, bench(exported(tmp_path), teacher))
+    assert (done.check, done.tries, done.accepted) == (True, 2, True)
+    assert done.usage == Usage(prompt=62, cached=30, completion=14)
+    first, second = heard[0].heard[0][1], heard[2].heard[0][1]
+    assert first != second
+    assert done.task.statement in second["content"]
+
+
+def test_after_three_rejections_the_last_rollout_stands_as_rejected(tmp_path: Path) -> None:
+    parts = iter([(EDIT, SUBMIT), (NO,)] * 3)
+    done = explore(task(), 1, bench(exported(tmp_path), lambda seed: Scripted(*next(parts))))
+    assert (done.check, done.tries, done.accepted) == (False, 3, False)
+
+
+def test_a_broken_rollout_is_not_begun_again(tmp_path: Path) -> None:
+    done = explore(task(), 1, bench(exported(tmp_path), lambda seed: Scripted(ModelError("500"))))
+    assert (done.failed, done.tries) == (True, 1)
+
+
+def test_another_attempt_draws_another_seed(tmp_path: Path) -> None:
+    base = exported(tmp_path)
+    seeds = [
+        explore(task(), attempt, bench(base, lambda seed: Scripted(SUBMIT), tries=1)).policy.seed
+        for attempt in (1, 1, 2)
+    ]
+    assert seeds[0] == seeds[1] != seeds[2]

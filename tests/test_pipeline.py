@@ -1,0 +1,136 @@
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from sera_cli import store
+from sera_cli.errors import ModelError
+from sera_cli.runs import Run
+from sera_cli.svg.pipeline import HOPELESS, SMALLEST_WAVE, Goal, Pipeline, Tally, expected, generate, reaches, wave
+from sera_cli.types import Message, Record, Reply, Task, Trajectory, Verdict
+from tests.rollouts import bench, exported, task
+from tests.scripted import Scripted, calls, says
+
+GOAL = Goal(first=5, second=3, threshold=0.5)
+
+
+class Pupil:
+    """A teacher that appends a line to a file; its second rollouts find the same line but for every third function."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def __call__(self, messages: list[Message]) -> Reply:
+        said = str(messages[1]["content"])
+        if "<output>" in said:
+            text = "yes" if "verdict as a single word" in said else f"Add {self.line(said)}."
+            return says(f"<output>{text}</output>")
+        if len(messages) > 2:
+            return calls("submit")
+        return calls("bash", command=f"echo '{self.line(said)}' >> a.py")
+
+    def line(self, said: str) -> str:
+        """What to append for the function or issue at hand."""
+        number = next(word for word in said.replace(".", " ").replace("`", " ").split() if word.startswith("mark"))
+        return number if "Add" not in said or int(number[4:]) % 3 else "missed"
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(tmp_path_factory.mktemp("pipeline"))
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(3) as executor:
+        yield executor
+
+
+def todo(count: int) -> list[Task]:
+    return [task(f"t{number:03}", function=f"mark{number}") for number in range(count)]
+
+
+def pipeline(folder: Path, base: Path, pool: ThreadPoolExecutor, **fields: object) -> Pipeline:
+    folder.mkdir(exist_ok=True)
+    teacher = bench(base, lambda seed: Scripted(Pupil(seed)))
+    return Pipeline(run=Run(folder=folder), bench=teacher, shown=("Like this.",), pool=pool, workers=3, **fields)  # type: ignore[arg-type]
+
+
+def ids(folder: Path) -> dict[str, list[str]]:
+    return {file.name: sorted(store.read(file, kind)) for file, kind in zip(
+        sorted(folder.glob("*.jsonl")), (Trajectory, Task, Trajectory, Verdict), strict=True)}  # type: ignore[type-var]  # fmt: skip
+
+
+def test_it_stops_when_enough_can_teach(tmp_path: Path, base: Path, pool: ThreadPoolExecutor) -> None:
+    tally = generate(pipeline(tmp_path, base, pool), todo(60), GOAL)
+    assert tally.reaches(GOAL)
+    assert tally.used + tally.left == 60 and tally.left > 0
+    verdicts = store.read(tmp_path / "5-verdicts.jsonl", Verdict)
+    assert {id_: verdict.recall for id_, verdict in verdicts.items()} == {
+        f"t{number:03}": 0.0 if number % 3 == 0 else 1.0 for number in range(tally.used)
+    }
+
+
+def test_it_stops_when_the_functions_are_used_up(tmp_path: Path, base: Path, pool: ThreadPoolExecutor) -> None:
+    tally = generate(pipeline(tmp_path, base, pool), todo(3), GOAL)
+    assert (tally.used, tally.left, tally.first, tally.second) == (3, 0, 3, 2)
+    assert not tally.reaches(GOAL)
+
+
+def test_a_patch_seen_before_is_dropped_in_work_order(tmp_path: Path, base: Path, pool: ThreadPoolExecutor) -> None:
+    twins = [one.model_copy(update={"function": "mark1"}) for one in todo(3)]
+    tally = generate(pipeline(tmp_path, base, pool), twins, GOAL)
+    assert (tally.first, tally.duplicates) == (1, 2)
+    assert list(store.read(tmp_path / "3-issues.jsonl", Task)) == ["t000"]
+
+
+def test_a_run_that_was_cut_anywhere_ends_the_same(tmp_path: Path, base: Path, pool: ThreadPoolExecutor) -> None:
+    generate(pipeline(tmp_path / "whole", base, pool), todo(30), GOAL)
+    generate(pipeline(tmp_path / "cut", base, pool), todo(30), GOAL)
+    for number, file in enumerate(sorted((tmp_path / "cut").glob("*.jsonl"))):
+        rows = file.read_bytes().splitlines(keepends=True)
+        file.write_bytes(b"".join(rows[: len(rows) - 2 - number]) + rows[-1][: 20 * number])
+    generate(pipeline(tmp_path / "cut", base, pool), todo(30), GOAL)
+    assert ids(tmp_path / "cut") == ids(tmp_path / "whole")
+
+
+def test_every_record_is_told_of_made_or_found(tmp_path: Path, base: Path, pool: ThreadPoolExecutor) -> None:
+    heard: Counter[str] = Counter()
+
+    def on_record(stage: str, record: Record) -> None:
+        heard[stage] += 1
+
+    for _ in range(2):
+        generate(pipeline(tmp_path, base, pool, on_record=on_record), todo(4), GOAL)
+    assert heard == {"explored": 8, "issues": 8, "reproduced": 8, "verdicts": 8}
+
+
+def test_a_teacher_that_breaks_every_rollout_ends_the_run(tmp_path: Path, base: Path, pool: ThreadPoolExecutor) -> None:
+    broken = bench(base, lambda seed: Scripted(ModelError("500: no tools here")))
+    hopeless = Pipeline(run=Run(folder=tmp_path), bench=broken, shown=("x",), pool=pool, workers=3)
+    with pytest.raises(ModelError, match=r"16 rollouts in a row broke; the last: 500: no tools here\. Mend that and"):
+        generate(hopeless, todo(40), Goal(first=30, second=18, threshold=0.5))
+    assert len(store.read(tmp_path / "2-explored.jsonl", Trajectory)) >= HOPELESS
+
+
+def test_failed_work_is_done_again_when_asked(tmp_path: Path, base: Path, pool: ThreadPoolExecutor) -> None:
+    broken = bench(base, lambda seed: Scripted(ModelError("500")))
+    generate(Pipeline(run=Run(folder=tmp_path), bench=broken, shown=("x",), pool=pool, workers=3), todo(4), GOAL)
+    assert generate(pipeline(tmp_path, base, pool), todo(4), GOAL).first == 0
+    assert generate(pipeline(tmp_path, base, pool, retry_failed=True), todo(4), GOAL).first == 4
+
+
+def test_waves_follow_the_yield_and_never_get_tiny() -> None:
+    big = Goal(first=5000, second=3000, threshold=0.5)
+    assert wave(Tally(), big) == 6000
+    assert wave(Tally(used=6000, first=4500, second=1500), big) == 4796
+    assert wave(Tally(used=100, first=4999, second=2999), big) == SMALLEST_WAVE
+    assert expected(big, 100_000) == 13_500
+    assert expected(big, 100) == 180
+
+
+@pytest.mark.parametrize(("recall", "enough"), [(0.5, True), (0.49, False), (1.0, True), (None, False)])
+def test_recall_at_the_threshold_is_enough(recall: float | None, enough: bool) -> None:
+    assert reaches(Verdict(id="v", recall=recall, matched=0, target=0), 0.5) is enough
