@@ -136,9 +136,7 @@ def _say_first(job: Job) -> None:
     if job.rehearsing:
         say(f"{REHEARSAL} For a real one: {jobs.real_run(job.asked.repo)}")
     else:
-        say(
-            f"{job.teacher} at {jobs.teacher_url(job)} is sent parts of {checkout.name}; nothing else leaves this machine."
-        )
+        say(f"{job.teacher} at {jobs.teacher_url(job)} is sent parts of {checkout.name}; nothing else leaves here.")
     say(f"{checkout.name} at {checkout.commit[:12]}, run {job.run.name}")
     if checkout.folder:
         say(f"note: {checkout.folder} lies in {checkout.root}; the whole repository is used")
