@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sera_cli.errors import ConfigError, SandboxError
-from sera_cli.harness.sandbox import Sandbox, bubblewrap, choose, folder
+from sera_cli.harness.sandbox import Sandbox, bubblewrap, choose, folder, places
 from sera_cli.harness.sandbox.bubblewrap import BubblewrapSandbox
 from sera_cli.harness.sandbox.folder import FolderSandbox
 from sera_cli.harness.sandbox.private import remove
@@ -235,6 +236,25 @@ def test_writing_makes_folders_and_keeps_the_mode(sandbox: Sandbox) -> None:
     assert said(sandbox, "stat -c %a new/*/*; cat new/*/*") == "755\nother"
 
 
+def test_a_file_that_names_the_python_of_this_machine_is_written_back_as_it_was(sandbox: Sandbox) -> None:
+    text = f"#!{places.python_home() or sys.base_prefix}/bin/python\n"
+    sandbox.write("/testbed/run", text)
+    assert sandbox.read("/testbed/run") == text
+    assert f"+{text}" in sandbox.diff()
+
+
+def test_half_a_surrogate_pair_in_a_path_is_a_path_that_is_not_there(sandbox: Sandbox) -> None:
+    with pytest.raises(FileNotFoundError):
+        sandbox.read("/testbed/\ud800")
+
+
+def test_a_sandbox_that_a_command_removed_is_an_error_of_the_sandbox(base: Path) -> None:
+    with FolderSandbox(base) as sandbox:
+        sandbox.run("rm -rf /run/command", WAIT)
+        with pytest.raises(SandboxError, match="cannot hand over a command"):
+            sandbox.run("true", WAIT)
+
+
 def test_a_failed_write_says_why(sandbox: Sandbox) -> None:
     with pytest.raises(SandboxError, match=r"^cannot write /testbed/pkg: Is a directory$"):
         sandbox.write("/testbed/pkg", "x")
@@ -396,6 +416,19 @@ def test_bubblewrap_follows_no_link_out_of_the_copy(base: Path, tmp_path: Path) 
             sandbox.write("/testbed/out/new", "x")
         assert f"+{tmp_path}/secret" in sandbox.diff()
     assert [entry.name for entry in tmp_path.iterdir()] == ["secret"]
+
+
+@needs_bubblewrap
+def test_bubblewrap_leads_sera_itself_to_no_file_of_the_user(base: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "profile"
+    with BubblewrapSandbox(base) as sandbox:
+        where = "find /run /opt/bin /tmp /home -maxdepth 2 -type f 2>/dev/null"
+        lure = f"for x in $({where}) /run/sera/command /run/command/text; do rm -f $x; ln -s {victim} $x; done"
+        sandbox.run(lure, WAIT)
+        assert said(sandbox, "echo all the same") == "all the same\n"
+        sandbox.write("/testbed/a.py", "x")
+        sandbox.diff()
+    assert not victim.exists()
 
 
 @needs_bubblewrap

@@ -71,8 +71,8 @@ def _places(folder: Path) -> list[str]:
     writable = (("--bind", str(folder / place), INSIDE[place]) for place in ("testbed", "tmp", "home", "state"))
     fixed = (("--ro-bind", str(accounts / name), f"/etc/{name}") for name in ACCOUNTS)
     empty = (("--dir", INSIDE[place]) for place in ("git", "objects"))
-    binaries = ("--ro-bind", str(folder / "bin"), INSIDE["bin"])
-    return [*chain(*writable, *fixed, *empty, binaries), "--symlink", INSIDE["tmp"], "/var/tmp"]
+    readable = (("--ro-bind", str(folder / place), INSIDE[place]) for place in ("bin", "command"))
+    return [*chain(*writable, *fixed, *empty, *readable), "--symlink", INSIDE["tmp"], "/var/tmp"]
 
 
 def _python() -> list[str]:

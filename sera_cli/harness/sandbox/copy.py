@@ -37,7 +37,7 @@ LIMITS = "ulimit -c 0; ulimit -v 8388608; ulimit -f 2097152; ulimit -u 4096"
 COMMAND = (
     "{{ {limits}; if [ -r {state}/shell ]; then unset $(compgen -e); . {state}/shell; fi; }} 2>/dev/null; "
     "trap 'code=$?; {{ export -p; printf \"cd -- %q\\n\" \"$PWD\"; }} >{state}/shell; exit $code' EXIT; "
-    'eval "$(<{state}/command)"'
+    'eval "$(<{command}/text)"'
 )
 READ = '[ ! -d "$1" ] || exit 21; [ -e "$1" ] || exit 22; [ -f "$1" ] || exit 23; exec cat -- "$1"'
 WRITE = 'mkdir -p -- "${1%/*}/" && cat >"$1"'
@@ -70,11 +70,14 @@ class PrivateCopy:
 
     def run(self, command: str, timeout: float) -> Result:
         """Its output is cut at 1 MiB, its stdin is empty, and what it leaves in the background ends with it."""
-        text = self._walls.inward(command)
-        (self._walls.folder / "state" / "command").write_bytes(text.encode("utf-8", "replace"))
-        script = COMMAND.format(limits=LIMITS, state=shlex.quote(self._walls.names["state"]))
+        text, names = self._walls.inward(command), self._walls.names
+        try:
+            (self._walls.folder / "command" / "text").write_bytes(text.encode("utf-8", "replace"))
+        except OSError as error:
+            raise SandboxError(f"cannot hand over a command: {error.strerror}") from error
+        script = COMMAND.format(limits=LIMITS, state=shlex.quote(names["state"]), command=shlex.quote(names["command"]))
         done = self._inside(script, timeout=timeout, limit=OUTPUT)
-        return Result(output=redact(self._text(done.output)), code=done.code, timed_out=done.timed_out)
+        return Result(output=redact(self._walls.outward(_text(done.output))), code=done.code, timed_out=done.timed_out)
 
     def read(self, path: str) -> str:
         done = self._inside(READ, path)
@@ -88,7 +91,7 @@ class PrivateCopy:
             case _:
                 raise SandboxError(f"{path} cannot be read: it is binary, larger than 16 MiB, or not a file")
         try:
-            return self._text(done.output, errors="strict")
+            return self._walls.outward(done.output.decode("utf-8"), contents=True)
         except UnicodeDecodeError as error:
             raise SandboxError(f"{path} is not UTF-8 text; use bash to look at it and to change it") from error
 
@@ -96,7 +99,7 @@ class PrivateCopy:
         """The paths in `text` stay as they are."""
         done = self._inside(WRITE, path, stdin=text.encode("utf-8", "replace"))
         if done.code:
-            reason = self._text(done.output).strip().rpartition(": ")[2] or "no answer in time"
+            reason = _text(done.output).strip().rpartition(": ")[2] or "no answer in time"
             raise SandboxError(f"cannot write {path}: {reason}")
 
     def diff(self) -> str:
@@ -104,7 +107,7 @@ class PrivateCopy:
         done = self._inside(changes.DIFF, git=True)
         if done.code or done.cut:
             raise SandboxError("cannot tell what changed: git failed, or the diff is larger than 16 MiB")
-        return redact(changes.without_binary(self._text(done.output)))
+        return redact(changes.without_binary(self._walls.outward(_text(done.output), contents=True)))
 
     def _inside(
         self, script: str, path: str = "", *, stdin: bytes = b"", timeout: float = SECONDS, limit: int = TEXT,
@@ -113,15 +116,12 @@ class PrivateCopy:
         walls = self._walls
         start = [*walls.prefix, *(walls.git if git else ()), *walls.end, "bash", "--noprofile", "--norc", "-c"]
         script = f"cd {shlex.quote(walls.names['testbed'])} 2>/dev/null; {script}"
-        where = [walls.inward(path).replace("\0", "?")] if path else []
+        where = [walls.inward(path).replace("\0", "?").encode("utf-8", "replace").decode()] if path else []
         return finish(
             [*start, script, "bash", *where], cwd=walls.folder,
             env=walls.environment() | (changes.environment(walls.names) if git else {}),
             timeout=timeout, limit=limit, stdin=stdin, mark=walls.mark,
         )
-
-    def _text(self, output: bytes, errors: str = "replace") -> str:
-        return self._walls.outward(output.decode("utf-8", errors))
 
 
 def trial(build: Callable[[Path, Path], Walls]) -> str:
@@ -139,8 +139,12 @@ def trial(build: Callable[[Path, Path], Walls]) -> str:
             return str(error)
     if done.code == 0:
         return ""
-    lines = done.output.decode("utf-8", "replace").split("\n")
+    lines = _text(done.output).split("\n")
     return "no answer in 20 s" if done.timed_out else next(filter(None, reversed(lines)), "it ended without a word")
+
+
+def _text(output: bytes) -> str:
+    return output.decode("utf-8", "replace")
 
 
 def _clone(base: Path, copy: Path) -> None:

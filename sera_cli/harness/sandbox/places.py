@@ -12,9 +12,13 @@ from sera_cli.types import Value
 
 INSIDE = {
     "testbed": ROOT, "tmp": "/tmp", "home": "/home/user", "bin": "/opt/bin", "python": "/opt/python",
-    "state": "/run/sera", "git": "/run/git", "objects": "/run/objects",
+    "state": "/run/sera", "command": "/run/command", "git": "/run/git", "objects": "/run/objects",
 }
-"""Every place by name, and the path a model knows it by."""
+"""Every place by name, and the path a model knows it by.
+
+What sera writes from outside lies in `command`, which commands cannot change where they are isolated: a link that they
+put in its way would lead sera's own hand to the user's files.
+"""
 
 SYSTEM_PATH = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
 ENVIRONMENT = {
@@ -60,10 +64,14 @@ class Walls(Value):
         pattern = rf"(?<![\w.~$/)}}\]*?`-])(?:{paths})(?![\w-]|\.\w)"
         return re.sub(pattern, lambda found: known[found[0]], text)
 
-    def outward(self, text: str) -> str:
-        """Output of commands, with the paths a model knows."""
-        home = python_home()
-        real = {name: INSIDE[place] for place, name in self.names.items()}
+    def outward(self, text: str, *, contents: bool = False) -> str:
+        """Output of commands, with the paths a model knows.
+
+        The `contents` of files keep the path of this Python: a file of the repository may name the same one, and has to
+        be written back, and diffed, as it was read.
+        """
+        home = None if contents else python_home()
+        real = {name: INSIDE[place] for place, name in self.names.items() if place != "python"}
         real |= {str(self.folder) + "/": "/", str(self.folder): "/"} | ({str(home): INSIDE["python"]} if home else {})
         for path in sorted(real, key=len, reverse=True):
             text = text.replace(path, real[path])
@@ -78,7 +86,7 @@ def python_home() -> Path | None:
 
 def lay_out(walls: Walls) -> None:
     """Makes the places of a private folder. `python` and `python3` in bin/ are the Python that runs sera."""
-    for place in ("testbed", "tmp", "home", "bin", "state", "git"):
+    for place in ("testbed", "tmp", "home", "bin", "state", "command", "git"):
         (walls.folder / place).mkdir(exist_ok=True)
     target, home = Path(sys.executable).resolve(), python_home()
     if home and target.is_relative_to(home):
