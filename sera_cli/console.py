@@ -6,8 +6,10 @@ What comes from a repository is data here: no markup is read in it, and control 
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
 from math import inf
 from threading import Lock
@@ -20,6 +22,12 @@ if TYPE_CHECKING:
 
 EVERY = 10.0
 """Seconds between two lines about the same work where no terminal shows a bar."""
+
+RECENT = 32
+"""Advances of a work that tell its pace; what a resumed run finds done passes out of sight after so many."""
+
+SOON = 2.0
+"""Seconds of a work before anything is said of what is left of it."""
 
 WIDE = 10_000
 """Columns of a table in a pipe: rows are never folded there."""
@@ -94,6 +102,24 @@ def clean(text: str) -> str:
     return text.translate(_CONTROLS).encode("utf-8", "backslashreplace").decode()
 
 
+class Pace:
+    """How fast a work goes on, by its latest advances."""
+
+    def __init__(self) -> None:
+        self._marks: deque[tuple[float, int]] = deque(maxlen=RECENT)
+        self._began = inf
+
+    def left(self, done: int, total: int | None, now: float) -> str:
+        """The time to go, as in `0:01:30 left`; empty when it is done, and while nobody can say."""
+        self._began = min(self._began, now)
+        if not self._marks or done > self._marks[-1][1]:
+            self._marks.append((now, done))
+        since, before = self._marks[0]
+        if total is None or not before < done < total or now - self._began < SOON:
+            return ""
+        return f"{timedelta(seconds=round((now - since) / (done - before) * (total - done)))} left"
+
+
 class Board:
     """What is under way, by name. Threads may call it."""
 
@@ -101,32 +127,34 @@ class Board:
         self._bars = bars
         self._turn = Lock()
         self._tasks: dict[str, TaskID] = {}
+        self._paces: dict[str, Pace] = {}
         self._said: dict[str, tuple[float, str]] = {}
         self._owed: dict[str, str] = {}
 
     def __call__(self, name: str, done: int, total: int | None = None, note: str = "") -> None:
         """`done` of `total` (None: nobody knows yet) of the work called `name`."""
         with self._turn:
-            if self._bars is None:
-                self._line(name, done, total, note)
-            else:
-                self._bar(self._bars, name, done, total, note)
+            now = monotonic()
+            left = self._paces.setdefault(name, Pace()).left(done, total, now)
+            if self._bars is not None:
+                self._bar(self._bars, name, done, total, left, note)
+                return
+            count = f"{name} {done}" + ("" if total is None else f"/{total}") + (f", {left}" if left else "")
+            self._line(name, count + (f"  {note}" if note else ""), now, last=done == total)
 
     def close(self) -> None:
         """Says where plain lines had not said it yet how far each work came."""
         for text in self._owed.values():
             say(text)
 
-    def _bar(self, bars: "Progress", name: str, done: int, total: int | None, note: str) -> None:
+    def _bar(self, bars: "Progress", name: str, done: int, total: int | None, left: str, note: str) -> None:
         if name not in self._tasks:
-            self._tasks[name] = bars.add_task(clean(name), total=total, note="")
-        bars.update(self._tasks[name], completed=done, total=total, note=clean(note))
+            self._tasks[name] = bars.add_task(clean(name), total=total, left="", note="")
+        bars.update(self._tasks[name], completed=done, total=total, left=left, note=clean(note))
 
-    def _line(self, name: str, done: int, total: int | None, note: str) -> None:
-        text = f"{name} {done}" + ("" if total is None else f"/{total}") + (f"  {note}" if note else "")
-        now = monotonic()
-        last, before = self._said.get(name, (-inf, ""))
-        if done != total and now - last < EVERY:
+    def _line(self, name: str, text: str, now: float, *, last: bool) -> None:
+        said, before = self._said.get(name, (-inf, ""))
+        if not last and now - said < EVERY:
             self._owed[name] = text
             return
         self._owed.pop(name, None)
@@ -137,7 +165,7 @@ class Board:
 
 @contextmanager
 def board() -> Iterator[Board]:
-    """Progress on stderr: bars in a terminal, elsewhere a plain line per work every few seconds."""
+    """Progress on stderr, with the time it will take: bars in a terminal, elsewhere a plain line every few seconds."""
     if not err().is_terminal or err().is_dumb_terminal:
         lines = Board(None)
         try:
@@ -146,10 +174,12 @@ def board() -> Iterator[Board]:
             lines.close()
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Column
 
     columns: tuple[Any, ...] = (
-        TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}", style="dim"),
+        TextColumn("{task.description}"), BarColumn(bar_width=12), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[note]}", style="dim", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
     )
-    with Progress(*columns, console=err()) as bars:
+    with Progress(*columns, console=err(), expand=True) as bars:
         yield Board(bars)

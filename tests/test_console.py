@@ -78,7 +78,21 @@ def test_a_line_of_progress_comes_every_few_seconds(capsys: Captured, monkeypatc
     with console.board() as board:
         for done in range(5):
             board("mine", done, 9)
-    assert capsys.readouterr().err == "mine 0/9\nmine 2/9\nmine 4/9\n"
+    assert capsys.readouterr().err == "mine 0/9\nmine 2/9, 0:00:38 left\nmine 4/9, 0:00:28 left\n"
+
+
+def test_the_time_left_follows_the_pace_and_not_what_a_resumed_run_found_done() -> None:
+    pace = console.Pace()
+    assert [pace.left(done, 1000, 0.0) for done in range(500)] == [""] * 500
+    said = [pace.left(500 + number, 1000, 10.0 * (number + 1)) for number in range(40)]
+    assert said[0] == "0:02:41 left"
+    assert said[-2:] == ["1:17:00 left", "1:16:50 left"]
+
+
+@pytest.mark.parametrize(("done", "total"), [(5, None), (9, 9), (0, 9)])
+def test_nothing_is_said_of_time_left_when_there_is_nothing_to_say(done: int, total: int | None) -> None:
+    pace = console.Pace()
+    assert (pace.left(0, total, 0.0), pace.left(done, total, 60.0)) == ("", "")
 
 
 def test_a_terminal_gets_bars(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +103,20 @@ def test_a_terminal_gets_bars(capsys: Captured, monkeypatch: pytest.MonkeyPatch)
     said = capsys.readouterr().err
     assert "3/9" in said
     assert "[1] failed" in said
+
+
+def test_a_long_note_never_takes_a_second_line_of_the_terminal(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    with console.board() as board:
+        board("generate", 3, 8400, "4000 explored, 3900 written up, 3000 reproduced")
+    said = capsys.readouterr().err
+    assert "4000 explored" in said and "…" in said
+    assert "3/8400" in said
+    assert "reproduced" not in said
 
 
 def test_no_color_is_obeyed(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
