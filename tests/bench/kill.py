@@ -67,7 +67,7 @@ def command(repository: Path, run: str, jobs: int, samples: int) -> "subprocess.
 
 
 def undisturbed(repository: Path, samples: int) -> tuple[dict[str, Counter[str]], float]:
-    """The ids of an undisturbed run and its seconds; one before it, which may have to make the student, is not timed."""
+    """The ids of an undisturbed run and its seconds; one before it, which may make the student, is not timed."""
     if command(repository, "first", 2, samples).wait():
         sys.exit("the undisturbed run failed; type it by hand to see why")
     began = time.monotonic()
