@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import stamina
 
-from sera_cli.errors import AuthError, ContextOverflow, ModelError, Unreachable
+from sera_cli.errors import AuthError, ConfigError, ContextOverflow, ModelError, Unreachable
 from sera_cli.harness.model import ChatCompletions, chat_client
-from sera_cli.types import ToolCall, Usage
+from sera_cli.types import Reply, ToolCall, Usage
 from tests.chat_server import Answer, Body, Server, completion, serving
 
 ASK = [{"role": "user", "content": "hello"}]
@@ -129,10 +129,11 @@ def test_retry_after_is_honoured() -> None:
         (403, "no", AuthError, True, "the teacher refuses the key"),
         (404, "no such model", Unreachable, True, "the teacher has no model 'glm' or no such path"),
         (400, "maximum context length is 10", ContextOverflow, False, "maximum context length is 10"),
+        (400, "Prompt exceeds max length", ContextOverflow, False, "Prompt exceeds"),
         (400, "bad tools", ModelError, False, "the teacher answered 400: bad tools"),
     ],
 )
-def test_a_refusal_says_what_to_do(status: int, text: str, kind: type, ends_run: bool, said: str) -> None:
+def test_a_refusal_says_what_to_do(status: int, text: str, kind: type[ModelError], ends_run: bool, said: str) -> None:
     with serving(in_turn(Answer(status, {"error": {"message": text}}))) as server, pytest.raises(kind) as caught:
         teacher(server).reply(ASK, [])
     assert str(caught.value).startswith(said)
@@ -149,10 +150,41 @@ def test_nobody_there_ends_the_run_with_a_line_that_says_so() -> None:
         nobody.reply(ASK, [])
 
 
-@pytest.mark.parametrize("body", [b"<html>", {"choices": []}, {"hello": 1}, [1]])
+def answer(message: Any, **more: Any) -> Body:
+    return {"choices": [{"message": message}], **more}
+
+
+@pytest.mark.parametrize("body", [
+    b"<html>", {"choices": []}, {"hello": 1}, [1], pytest.param(b"[" * 100_000, id="deep"),
+    answer("hi"), answer({"content": 7}),
+    answer({"content": [{"image": "x"}]}), answer({"tool_calls": 5}), answer({"tool_calls": [{"id": None}]}),
+    answer({"content": "hi"}, usage=[1]), answer({"content": "hi"}, usage={"prompt_tokens": "many"}),
+    answer({"content": "hi"}, usage={"prompt_tokens_details": 3}),
+])
 def test_an_answer_that_is_no_completion_is_an_error(body: Any) -> None:
-    with serving(in_turn(Answer(200, body))) as server, pytest.raises(ModelError, match=r"is not|not JSON"):
+    with serving(in_turn(Answer(200, body))) as server, pytest.raises(ModelError, match=r"is not|not JSON") as caught:
         teacher(server).reply(ASK, [])
+    assert "\n" not in str(caught.value)
+
+
+def test_content_in_parts_a_missing_role_and_half_a_pair_leave_a_message_that_can_be_sent_and_kept() -> None:
+    body = b'{"choices": [{"message": {"content": [{"type": "text", "text": "a\\ud800"}, {"text": "b"}]}}]}'
+    with serving(in_turn(Answer(200, body))) as server:
+        reply = teacher(server).reply(ASK, [])
+        teacher(server).reply([*ASK, reply.message], [])
+    assert reply.message == {"role": "assistant", "content": "a?b"}
+    assert Reply.model_validate_json(reply.model_dump_json()) == reply
+
+
+def test_a_key_is_stripped_refused_when_no_header_can_hold_it_and_never_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "open-sesame")
+    with serving(in_turn(Answer(400, {"error": "not for open-sesame"}))) as server:
+        with pytest.raises(ModelError, match=r"400: not for \[redacted:environment\]"):
+            teacher(server, "open-sesame\r\n").reply(ASK, [])
+        assert server.keys == ["Bearer open-sesame"]
+        for key in ("open-sésame", "open\nsesame"):
+            with pytest.raises(ConfigError, match="OPENAI_API_KEY holds a character that no key has"):
+                teacher(server, key)
 
 
 def test_an_url_that_is_none_is_an_error() -> None:

@@ -89,6 +89,11 @@ def test_a_call_that_can_be_carried_out_has_no_problem(fine: ToolCall) -> None:
     (call("grep", pattern="x"), "There is no tool `grep`. The tools are `bash`, `str_replace_editor`, `submit`."),
     (ToolCall(id="1", name="bash", arguments='{"command": "ls"'),
      "The arguments of `bash` are not valid JSON: Expecting ',' delimiter: line 1 column 17 (char 16)."),
+    pytest.param(ToolCall(id="1", name="bash", arguments="[" * 100_000),
+                 "The arguments of `bash` are nested too deeply.", id="deep"),
+    (ToolCall(id="1", name="bash", arguments='{"command": "\\ud800"}'),
+     "The arguments of `bash` are not valid JSON: 'utf-8' codec can't encode character '\\ud800' in position 13: "
+     "surrogates not allowed."),
     (ToolCall(id="1", name="bash", arguments='["ls"]'), "The arguments of `bash` must be a JSON object."),
     (call("bash"), "`bash` needs the argument `command`."),
     (call("bash", command=None), "`bash` needs the argument `command`."),

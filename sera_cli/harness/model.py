@@ -1,9 +1,13 @@
 """The Model seam, and the client for teachers that speak OpenAI chat completions."""
 
+import json
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sera_cli.errors import AuthError, ContextOverflow, ModelError, Unreachable
+from sera_cli.errors import AuthError, ConfigError, ContextOverflow, DataError, ModelError, Unreachable
+from sera_cli.harness.wire import plain
+from sera_cli.redact import redact
 from sera_cli.types import Message, Reply, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -17,6 +21,8 @@ OVERFLOW = (
     "context_length",
     "maximum context",
     "context window",
+    "context size",
+    "max length",
     "too many tokens",
     "prompt is too long",
 )
@@ -72,7 +78,7 @@ class ChatCompletions:
                 with attempt:
                     response = self._client.post("chat/completions", json=body)
                     response.raise_for_status()
-                    return dict(response.json())
+                    return _whole(response.json())
         except httpx.HTTPStatusError as error:
             raise refusal(error.response, self.name) from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
@@ -80,9 +86,9 @@ class ChatCompletions:
                 f"no answer from {self._client.base_url} ({error or type(error).__name__}); is it running? "
                 "Check --teacher-url, then run the same command again: everything so far is kept"
             ) from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise ModelError(f"the call broke off ({type(error).__name__}: {error})") from error
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ModelError(
                 f"{self._client.base_url} answered something that is not JSON; is it a chat completions server?"
             ) from error
@@ -93,6 +99,9 @@ def chat_client(url: str, key: str, timeout: float, connections: int) -> "httpx.
     """An httpx client for one endpoint. `url` ends in the API's version, as in `http://127.0.0.1:8000/v1`; seconds."""
     import httpx
 
+    key = key.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError("OPENAI_API_KEY holds a character that no key has; copy the key again")
     try:
         return httpx.Client(
             base_url=url.rstrip("/") + "/",
@@ -123,24 +132,34 @@ def refusal(response: "httpx.Response", name: str) -> ModelError:
 
 
 def read_reply(answer: dict[str, Any]) -> Reply:
-    """A chat completion as a Reply; the message stays verbatim, whatever field its thinking arrived in."""
+    """A chat completion as a Reply; the message stays verbatim, whatever field its thinking arrived in.
+
+    Its content in parts becomes one text. Raises ModelError for anything that the conversation could not go on with.
+    """
     try:
         choice = answer["choices"][0]
         message: Message = {key: value for key, value in choice["message"].items() if value is not None}
+        message |= {"role": "assistant", "content": plain(message.get("content"))}
         calls = [
             ToolCall(id=call["id"], name=call["function"]["name"], arguments=call["function"]["arguments"] or "{}")
             for call in message.get("tool_calls") or ()
         ]
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"the teacher's answer is not a chat completion ({type(error).__name__}: {error})") from error
-    message.setdefault("content", "")
+        usage = _usage(answer)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, DataError) as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise ModelError(f"the teacher's answer is not a chat completion ({why})") from error
     cut = choice.get("finish_reason") == "length"
     return Reply(
         message=message,
         calls=() if cut else tuple(calls),
-        usage=_usage(answer),
+        usage=usage,
         problem="it was cut off at the token limit; be briefer" if cut else "",
     )
+
+
+def _whole(answer: object) -> dict[str, Any]:
+    """With a question mark for half a surrogate pair, which neither a file nor the next request can hold."""
+    return dict(json.loads(json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")))
 
 
 def _usage(answer: dict[str, Any]) -> Usage:
@@ -158,19 +177,20 @@ def _again(error: Exception) -> bool | float:
     import httpx
 
     if not isinstance(error, httpx.HTTPStatusError):
-        return isinstance(error, httpx.TransportError)
+        hopeless = isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError)
+        return isinstance(error, httpx.TransportError) and not hopeless
     if error.response.status_code not in RETRIED:
         return False
     after = error.response.headers.get("Retry-After", "")
-    return min(float(after), 600.0) if after.replace(".", "", 1).isdigit() else True
+    return min(float(after), 600.0) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", after) else True
 
 
 def _message(response: "httpx.Response") -> str:
-    """The server's own words, on one line, at most 300 characters."""
+    """The server's own words, on one line, at most 300 characters; some quote the key."""
     try:
         body = response.json()
         error = body.get("error", body.get("message", body))
         text = error.get("message", "") if isinstance(error, dict) else str(error)
     except (ValueError, AttributeError):
         text = response.text
-    return " ".join(text.split())[:300] or response.reason_phrase
+    return redact(" ".join(text[:2000].split()))[:300] or response.reason_phrase

@@ -42,8 +42,11 @@ def problem(call: ToolCall) -> str:
         return f"There is no tool `{call.name}`. The tools are `{'`, `'.join(NAMES)}`."
     try:
         given = json.loads(call.arguments or "{}")
+        json.dumps(given, ensure_ascii=False).encode()  # half a surrogate pair cannot be quoted in an answer
     except ValueError as error:
         return f"The arguments of `{call.name}` are not valid JSON: {error}."
+    except RecursionError:
+        return f"The arguments of `{call.name}` are nested too deeply."
     if not isinstance(given, dict):
         return f"The arguments of `{call.name}` must be a JSON object."
     return _unfit(call.name, given)
