@@ -51,6 +51,17 @@ def test_three_unreadable_answers_are_none() -> None:
     assert ask(model, rollout(steps=STEPS), lambda steps: steps, output) == (None, Usage(prompt=3, completion=3))
 
 
+def test_a_question_is_never_asked_twice_in_the_same_words() -> None:
+    model = Scripted(says("hm"))
+    assert ask(model, rollout(steps=STEPS[:2]), lambda steps: steps, output)[0] is None
+    assert told(model) == [2, 1]
+
+
+def test_thinking_that_is_no_text_is_left_out_of_the_story() -> None:
+    odd = Reply(message={"role": "assistant", "content": "Done.", "reasoning": [{"text": "hm"}]})
+    assert story(rollout(steps=(step(odd),)))[0]["response"] == "Done."
+
+
 def test_other_errors_are_not_swallowed() -> None:
     with pytest.raises(AuthError):
         ask(Scripted(AuthError("no")), rollout(), lambda steps: steps, output)

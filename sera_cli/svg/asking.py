@@ -31,7 +31,7 @@ def ask(
     """Asks about a rollout until `read` makes something of the answer; None when it never does.
 
     Each further try leaves out the first quarter of the steps, which also makes a long rollout fit (SERA paper,
-    section 3.1, as released).
+    section 3.1, as released). Where no step is left to leave out there is none: the same question has been answered.
     """
     system: Message = {"role": "system", "content": templates.render("prompts/reader.md")}
     told, usage = story(trajectory), Usage()
@@ -45,7 +45,9 @@ def ask(
             answer = None
         if answer is not None:
             return answer, usage
-        told = told[max(1, len(told) // 4) :] if len(told) > 1 else told
+        told = told[max(1, len(told) // 4) :]
+        if not told:
+            break
     return None, usage
 
 
@@ -66,5 +68,5 @@ def _observation(step: Step) -> str:
 
 
 def _response(message: Message) -> str:
-    thinking = message.get("reasoning_content") or message.get("reasoning") or ""
-    return "\n".join(filter(None, (thinking, message.get("content") or "")))
+    said = (message.get("reasoning_content") or message.get("reasoning"), message.get("content"))
+    return "\n".join(text for text in said if isinstance(text, str) and text)
