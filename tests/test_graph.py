@@ -90,3 +90,15 @@ def test_imports_and_classes_that_go_in_circles_end() -> None:
                           "class B(A):\n    def f(self): self.g(); x(); super().f()\n",
                   "b.py": "from a import x\n"}) == {}
     assert links({"a.py": "from ...... import x\nfrom . import y\ndef f(): x(); y()\n"}) == {}
+
+
+def test_bases_that_are_members_of_one_another_end() -> None:
+    assert links({"a.py": "class A(A.B):\n    pass\ndef f():\n    A.x()\n"}) == {}
+    rungs = "".join(f"class A{n}(A{n - 1}.X, A{n - 1}.Y):\n    pass\n" for n in range(1, 60))
+    assert links({"a.py": f"class A0:\n    pass\n{rungs}def f():\n    A59.x()\n"}) == {}
+
+
+def test_more_levels_of_classes_than_python_recurses_give_no_link() -> None:
+    levels = "".join(f"class A{n}(A{n - 1}):\n    pass\n" for n in range(1, 2000))
+    text = f"class A0:\n    def x(self):\n        pass\n{levels}def f():\n    A1999.x()\ndef g():\n    A9.x()\n"
+    assert links({"a.py": text}) == {"a.py::g": {"a.py::A0.x"}}

@@ -16,6 +16,9 @@ from sera_cli.svg.source import FunctionNode
 Chain = tuple[str, ...]
 """A dotted name as written: `("os", "path", "join")`; a call of `super` stands as `super()`."""
 
+Seen = set[tuple[str, str]]
+"""The classes whose bases one search has gone through: bases may go in circles, also through one another's members."""
+
 
 class Import(NamedTuple):
     """`module` as written, with the dots before it counted in `level`; `name` is what is taken from it, if anything."""
@@ -153,11 +156,18 @@ class _Repository:
         found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         for place, module in self.modules.items():
             for body in module.bodies:
-                targets = {self._callee(place, body, chain) for chain in body.calls}
+                targets = {self._target(place, body, chain) for chain in body.calls}
                 targets -= {"", f"{module.path}::{body.name}"}
                 if targets:
                     found[module.path, body.name] |= targets
         return dict(found)
+
+    def _target(self, place: str, body: Body, chain: Chain) -> str:
+        """The callee; none where classes inherit through more levels than Python recurses."""
+        try:
+            return self._callee(place, body, chain)
+        except RecursionError:
+            return ""
 
     def _callee(self, place: str, body: Body, chain: Chain) -> str:
         match chain:
@@ -166,25 +176,25 @@ class _Repository:
             case (receiver, name) if body.receiver and receiver == body.receiver:
                 meaning = self._member(place, body.owner, name, set())
             case (first, *_) if first in body.imports:
-                meaning = self._follow(self._imported(place, body.imports[first], 0), chain[1:])
+                meaning = self._follow(self._imported(place, body.imports[first], 0), chain[1:], set())
             case (first, *_) if first in body.bound:
                 return ""
             case _:
-                meaning = self._named(place, chain)
+                meaning = self._named(place, chain, set())
         if meaning and meaning.kind == "class":
             meaning = self._member(meaning.place, meaning.name, "__init__", set())
         return f"{self.modules[meaning.place].path}::{meaning.name}" if meaning and meaning.kind == "def" else ""
 
-    def _named(self, place: str, chain: Chain) -> Meaning | None:
-        return self._follow(self._global(place, chain[0], 0), chain[1:])
+    def _named(self, place: str, chain: Chain, seen: Seen) -> Meaning | None:
+        return self._follow(self._global(place, chain[0], 0), chain[1:], seen)
 
-    def _follow(self, meaning: Meaning | None, rest: Chain) -> Meaning | None:
+    def _follow(self, meaning: Meaning | None, rest: Chain, seen: Seen) -> Meaning | None:
         for name in rest:
             match meaning:
                 case Meaning("module", place):
                     meaning = self._attribute(place, name, 0)
                 case Meaning("class", place, owner):
-                    meaning = self._member(place, owner, name, set())
+                    meaning = self._member(place, owner, name, seen)
                 case _:
                     return None
         return meaning
@@ -225,7 +235,7 @@ class _Repository:
             base = "/".join([*tops, *parts[1:]])
         return base if base in self.modules or base in self.folders else None
 
-    def _member(self, place: str, owner: str, name: str, seen: set[tuple[str, str]]) -> Meaning | None:
+    def _member(self, place: str, owner: str, name: str, seen: Seen) -> Meaning | None:
         """A method or inner class of a class, its own or inherited."""
         kinds = self.modules[place].names.get(f"{owner}.{name}")
         if kinds is None:
@@ -233,12 +243,12 @@ class _Repository:
         kind = next(iter(kinds))
         return Meaning(kind, place, f"{owner}.{name}") if len(kinds) == 1 and kind in ("def", "class") else None
 
-    def _inherited(self, place: str, owner: str, name: str, seen: set[tuple[str, str]]) -> Meaning | None:
+    def _inherited(self, place: str, owner: str, name: str, seen: Seen) -> Meaning | None:
         if (place, owner) in seen:
             return None
         seen.add((place, owner))
         for base in self.modules[place].classes.get(owner, ()):
-            parent = self._named(place, base)
+            parent = self._named(place, base, seen)
             if parent and parent.kind == "class" and (found := self._member(parent.place, parent.name, name, seen)):
                 return found
         return None
