@@ -134,6 +134,12 @@ def test_tabs_stay_tabs(edit: Editor, sandbox: Sandbox) -> None:
     assert sandbox.read("/testbed/Makefile") == "all:\n\techo one\n\techo 2\n"
 
 
+def test_crlf_in_what_a_model_gives_is_one_line_end(edit: Editor, sandbox: Sandbox) -> None:
+    edit("str_replace", "/testbed/dos.py", old_str="a = 1\r\nb", new_str="a = 0\r\nb")
+    edit("insert", "/testbed/dos.py", insert_line=1, new_str="x = 0\r\ny = 0\r\n")
+    assert sandbox.read("/testbed/dos.py") == "a = 0\r\nx = 0\r\ny = 0\r\nb = 2\r\nc = 3\r\n"
+
+
 def test_a_file_with_crlf_is_matched_with_lf_and_keeps_its_line_ends(edit: Editor, sandbox: Sandbox) -> None:
     shown = edit("str_replace", "/testbed/dos.py", old_str="a = 1\nb = 2\n", new_str="a = 1\nx = 0\nb = 2\n")
     assert shown.endswith(":\n     1\ta = 1\n     2\tx = 0\n     3\tb = 2\n     4\tc = 3")

@@ -83,6 +83,7 @@ class Editor:
     def _replace(self, path: str, old: str, new: str) -> str:
         before = self._sandbox.read(path)
         text = _Text.of(before)
+        old, new = text.fitted(old), text.fitted(new)
         starts = _starts(text.content, old)
         if not starts:
             return f"No replacement was performed: old_str does not appear verbatim in {path}."
@@ -98,7 +99,7 @@ class Editor:
         text = _Text.of(before)
         if not 0 <= line <= len(text.lines):
             return f"Invalid `insert_line` {line}: {path} has {len(text.lines)} lines, so 0 to {len(text.lines)} work."
-        lines, added = text.content.split("\n"), new.removesuffix("\n").split("\n")
+        lines, added = text.content.split("\n"), text.fitted(new).removesuffix("\n").split("\n")
         after = text._replace(content="\n".join([*lines[:line], *added, *lines[line:]]))
         return self._put(path, before, after, line + 1, len(added))
 
@@ -136,6 +137,10 @@ class _Text(NamedTuple):
     @property
     def raw(self) -> str:
         return self.content.replace("\n", self.end)
+
+    def fitted(self, part: str) -> str:
+        """A text that a model gave, with the line ends of `content`."""
+        return part if self.end == "\n" else part.replace(self.end, "\n")
 
     @property
     def lines(self) -> list[str]:
