@@ -137,7 +137,7 @@ class Board:
             now = monotonic()
             left = self._paces.setdefault(name, Pace()).left(done, total, now)
             if self._bars is not None:
-                self._bar(self._bars, name, done, total, left, note)
+                self._bar(self._bars, name, completed=done, total=total, left=left, note=clean(note))
                 return
             count = f"{name} {done}" + ("" if total is None else f"/{total}") + (f", {left}" if left else "")
             self._line(name, count + (f"  {note}" if note else ""), now, last=done == total)
@@ -147,10 +147,10 @@ class Board:
         for text in self._owed.values():
             say(text)
 
-    def _bar(self, bars: "Progress", name: str, done: int, total: int | None, left: str, note: str) -> None:
+    def _bar(self, bars: "Progress", name: str, **shown: Any) -> None:
         if name not in self._tasks:
-            self._tasks[name] = bars.add_task(clean(name), total=total, left="", note="")
-        bars.update(self._tasks[name], completed=done, total=total, left=left, note=clean(note))
+            self._tasks[name] = bars.add_task(clean(name), total=shown["total"], left="", note="")
+        bars.update(self._tasks[name], **shown)
 
     def _line(self, name: str, text: str, now: float, *, last: bool) -> None:
         said, before = self._said.get(name, (-inf, ""))
