@@ -4,7 +4,9 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from sera_cli.cli.options import Asked
@@ -17,10 +19,15 @@ if TYPE_CHECKING:
     from sera_cli.harness.sandbox import Sandbox
     from sera_cli.runs import Run
 
+FLAGS = {"teacher.model": "--teacher", "teacher.url": "--teacher-url", "rollout.sandbox": "--sandbox"}
 SAMPLES = 8000
 SAMPLES_REHEARSED = 40
 JOBS = 32
 """Rollouts at once with a real teacher, as in the SERA paper; a rehearsal takes one for each core."""
+
+
+DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""What a GPU's driver puts in /dev: NVIDIA's, that of Windows below Linux, AMD's."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +84,10 @@ def open_job(asked: Asked) -> Job:
 
 
 def real_run(repo: Path) -> str:
-    """The command for a run with a language model."""
-    return f"sera specialize {repo} --teacher openai:MODEL --teacher-url URL --student {_suggested()}"
+    """A line with the command for a run with a language model; the student in it fits this machine's GPU, if any."""
+    fitting = ", with a student that this machine's GPU can train" if _gpu() else ""
+    command = f"sera specialize {quote(str(repo))} --teacher openai:MODEL --teacher-url URL --student {_suggested()}"
+    return f"For a real run{fitting}: {command}"
 
 
 def teacher(job: Job) -> "Teacher":
@@ -143,7 +152,7 @@ def _check(job: Job) -> None:
     if mix.alpha == 0:
         raise ConfigError("alpha 0 trains on nothing from the repository; give --alpha above 0")
     if mix.general:
-        _text(Path(mix.general))
+        _can_be_read(Path(mix.general))
     if not job.rehearsing and not job.config.student.model:
         raise ConfigError(f"name the student that {named} is to teach, as in --student {_suggested()}")
     if not job.rehearsing:
@@ -151,15 +160,30 @@ def _check(job: Job) -> None:
 
 
 def _must_be_the_users(job: Job, origins: dict[str, str]) -> None:
-    """Refuses a teacher that the repository itself names: whoever wrote it would be sent the code, and the key."""
-    from sera_cli.git import tracked
+    """Refuses a teacher, or a sandbox that does not isolate it, that the repository itself names.
 
-    theirs = {str(job.checkout.root / file.path) for file in tracked(job.checkout) if file.path.startswith(".sera/")}
-    if theirs & {origins["teacher.model"], origins["teacher.url"]} and not job.rehearsing:
-        raise ConfigError(
-            "the teacher is named by .sera/config.toml, which is part of the repository; name it yourself, "
-            "with --teacher and --teacher-url or in your own config"
-        )
+    Whoever wrote that would be sent the code and the key, or could run commands on this machine.
+    """
+    unconfined = job.config.rollout.sandbox == "folder"
+    risky = ["teacher.model", "teacher.url", *(["rollout.sandbox"] if unconfined else [])]
+    named = {key: Path(origins[key]) for key in risky if origins[key].endswith("config.toml")}
+    theirs = _brought(job) if named and not job.rehearsing else set()
+    for key, file in named.items():
+        there = (file.resolve(), file.parent.resolve() / file.name)
+        if any(place in theirs for path in there for place in (path, *path.parents)):
+            raise ConfigError(
+                f"{file} sets {key} and is part of the repository; "
+                f"say it yourself, with {FLAGS[key]} or in your own config"
+            )
+
+
+def _brought(job: Job) -> set[Path]:
+    """Every file and submodule that the repository brings, at the commit in use and at the one checked out."""
+    from sera_cli import git
+
+    root = job.checkout.root.resolve()
+    both = (job.checkout, git.open_repository(job.asked.repo))
+    return {root / path for one in both for path in (*one.submodules, *(file.path for file in git.tracked(one)))}
 
 
 def _must_isolate(job: Job) -> None:
@@ -185,10 +209,25 @@ def _chat_completions(job: Job, name: str) -> "Teacher":
 
 def _suggested() -> str:
     """The student that would fit this machine's GPU; the paper's smaller one where there is no GPU to ask."""
-    from sera_cli.train.plan import gpu_memory, suggestion
+    from sera_cli.train.plan import suggestion
 
-    fits = suggestion(gpu_memory())
+    fits = suggestion(_gpu())
     return f"{fits[0]} --method {fits[1]}" if fits else "Qwen/Qwen3-8B"
+
+
+@cache
+def _gpu() -> int:
+    """Bytes of the first GPU. Torch takes seconds to import, and is only asked where there is a device to ask about."""
+    from sera_cli.train.plan import gpu_memory
+
+    return gpu_memory() if any(Path(device).exists() for device in DEVICES) else 0
+
+
+def _can_be_read(path: Path) -> None:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; name a file that can be read") from error
 
 
 def _text(path: Path) -> str:
