@@ -209,3 +209,10 @@ def test_the_two_samples_of_one_function_have_ids_of_their_own() -> None:
     again = [one.model_copy(update={"check": None}) for one in first]
     made = run(first, again, 8)
     assert len({sample.id for sample in made.samples}) == len(made.samples) == 8
+
+
+def test_rollouts_that_could_teach_and_were_not_needed_are_counted() -> None:
+    assert run(firsts(8), seconds(4), 8).unneeded == 2
+    assert run(firsts(6), seconds(2), 40).unneeded == 0
+    long = rollout("long", "g", prompt=({"role": "user", "content": "x" * 5000},))
+    assert run([long, *firsts(8)], seconds(4), 8, context=1000).unneeded == 2

@@ -130,8 +130,18 @@ def test_the_verbs_walk_the_same_road_one_by_one(example: Path, capsys: Captured
 
 @pytest.mark.parametrize(("verb", "before"), [("prepare", "generate"), ("train", "prepare")])
 def test_a_verb_out_of_turn_says_which_comes_first(example: Path, capsys: Captured, verb: str, before: str) -> None:
-    assert road(example, verb=verb) == 2
-    assert f"first: sera {before}" in capsys.readouterr().err
+    assert road(example, "--run", "r", verb=verb) == 2
+    assert f"first: sera {before} '{example}' --run r" in capsys.readouterr().err
+    assert not (example / ".sera").exists()
+
+
+def test_a_run_of_another_commit_is_not_trained_on_under_this_one(example: Path, capsys: Captured) -> None:
+    assert road(example, "--run", "r", verb="generate") == 0
+    (example / "more.py").write_text("x = 1\n")
+    commit(example, "two")
+    assert road(example, "--run", "r", verb="prepare") == 2
+    assert "run r was begun with other settings: commit (was " in capsys.readouterr().err
+    assert road(example, "--run", "r", "--at", "HEAD~1", verb="prepare") == 0
 
 
 @pytest.mark.parametrize("jobs", [1, 8])
@@ -158,9 +168,12 @@ def test_the_screen_says_what_happened_and_what_to_type_next(example: Path, caps
     captured = capsys.readouterr()
     lines = captured.err.splitlines()
     assert lines[0].startswith("A rehearsal: no language model is asked")
-    assert lines[-1].startswith("A rehearsal: no language model is asked") and "--teacher openai:MODEL" in lines[-1]
+    assert lines[-1].startswith("A rehearsal: no language model is asked")
+    assert lines[-2].startswith("For a real run") and "--teacher openai:MODEL" in lines[-2]
+    assert f"sera specialize '{example}'" in lines[-2]
+    assert "Generation stopped because there is enough: " in captured.err
     assert "Agent timesheet@1 is registered. Next: sera chat -a timesheet" in captured.err
-    for word in ("functions", "explored", "issues", "reproduced", "recall 0 |", "held out", "left out"):
+    for word in ("functions", "explored", "issues", "reproduced", "recall 0 |", "held out", "left out", "kept back"):
         assert word in captured.out
 
 
@@ -226,17 +239,44 @@ def test_a_key_in_the_environment_is_no_consent(
         assert server.asked == []
 
 
-def test_a_repository_cannot_name_who_is_sent_its_code(example: Path, capsys: Captured) -> None:
-    with serving(over_http) as server:
-        (example / ".sera").mkdir()
-        theirs = f'[teacher]\nmodel = "openai:glm"\nurl = "{server.url}"\n'
-        (example / ".sera" / "config.toml").write_text(theirs)
-        commit(example)
-        assert road(example) == 2
-        assert ".sera/config.toml, which is part of the repository; name it yourself" in capsys.readouterr().err
-        named = ("--teacher", "openai:glm", "--teacher-url", server.url)
-        assert road(example, "--dry-run", *named) == 0
-        assert server.asked == []
+THEIRS = '[teacher]\nmodel = "openai:glm"\nurl = "http://127.0.0.1:9/v1"\n[rollout]\nsandbox = "folder"\n'
+NAMED = ("--teacher", "openai:glm", "--teacher-url", "http://127.0.0.1:9/v1", "--student", "s", "--dry-run")
+
+
+@pytest.mark.parametrize("way", ["", "..", "linked", "config is a link", "folder is a link", "at an older commit"])
+def test_a_repository_cannot_name_who_is_sent_its_code(
+    example: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    at = example
+    (example / "conf").mkdir()
+    (example / "conf" / "config.toml").write_text(THEIRS)
+    match way:
+        case "config is a link":
+            (example / ".sera").mkdir()
+            (example / ".sera" / "config.toml").symlink_to("../conf/config.toml")
+        case "folder is a link":
+            (example / ".sera").symlink_to("conf")
+        case _:
+            (example / "conf").rename(example / ".sera")
+    commit(example, "two")
+    if way == "..":
+        monkeypatch.chdir(example.parent.parent)
+        at = Path("..") / example.parent.parent.name / example.parent.name / example.name
+    if way == "linked":
+        at = example.parent / "link"
+        at.symlink_to(example)
+    older = ("--at", "HEAD~1") if way == "at an older commit" else ()
+    assert sera("specialize", at, "--dry-run", "--student", "s", *older) == 2
+    assert "sets teacher.model and is part of the repository; say it yourself" in capsys.readouterr().err
+    assert sera("specialize", at, *NAMED, *older) == 2
+    assert "sets rollout.sandbox and is part of the repository" in capsys.readouterr().err
+    assert sera("specialize", at, *NAMED, *older, "--sandbox", "folder") == 0
+
+
+def test_a_config_that_only_the_user_has_may_name_a_teacher(example: Path) -> None:
+    (example / ".sera").mkdir()
+    (example / ".sera" / "config.toml").write_text(THEIRS)
+    assert sera("specialize", example, "--dry-run", "--student", "s") == 0
 
 
 def refused(capsys: Captured, *arguments: object) -> tuple[int, str]:
@@ -274,8 +314,17 @@ def test_bad_input_is_one_line_that_says_what_to_do(
 
 
 def test_a_repository_without_python_is_told(repository: Make, capsys: Captured) -> None:
-    code, line = refused(capsys, "specialize", repository({"main.c": "int main(void) { return 0; }\n"}))
+    without = repository({"main.c": "int main(void) { return 0; }\n"})
+    code, line = refused(capsys, "specialize", without)
     assert code == 1 and "Python" in line
+    assert list((without / ".sera" / "runs").iterdir()) == []
+
+
+def test_a_student_that_cannot_be_had_costs_no_rollout(example: Path, capsys: Captured, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert road(example, "--run", "r", "--student", tmp_path / "empty") == 3
+    assert "neither a model folder nor" in capsys.readouterr().err
+    assert [file.name for file in (example / ".sera" / "runs" / "r").glob("*.jsonl")] == ["1-functions.jsonl"]
 
 
 def test_an_unknown_config_key_is_named_with_the_nearest(example: Path, capsys: Captured) -> None:

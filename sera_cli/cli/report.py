@@ -1,23 +1,29 @@
 """What came of a run: read off its files, as the one JSON document and as the screen a person sees at the end."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sera_cli.cli import job as jobs
+from sera_cli.cli import stages
 from sera_cli.cli.job import Job
 from sera_cli.console import say, show, table
 
 if TYPE_CHECKING:
     from sera_cli.data.prepare import Prepared
-    from sera_cli.svg.pipeline import Tally
+    from sera_cli.svg.pipeline import Goal, Tally
     from sera_cli.train.sft import Trained
-    from sera_cli.types import AgentCard, Usage, Verdict
+    from sera_cli.types import AgentCard, Exit, Trajectory, Usage, Verdict
 
 REHEARSAL = "A rehearsal: no language model is asked, and the agent will be a toy that proves the road."
 BARS = " ▁▂▃▄▅▆▇█"
+ENDS: dict["Exit", str] = {
+    "limit": "out of steps", "format": "malformed again and again", "context": "out of context",
+    "deadline": "out of time", "error": "broken",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,15 +56,31 @@ def report(job: Job, outcome: Outcome) -> dict[str, Any]:
 
 
 def screen(job: Job, outcome: Outcome, found: dict[str, Any]) -> None:
-    """What was mined, tried, kept and dropped and why, what it came to, and what to type next."""
+    """What was mined, tried, kept and dropped, and why."""
     show(table(("stage", "records", "what came of it"), _rows(job, outcome, found)))
+
+
+def close(job: Job, outcome: Outcome) -> None:
+    """What a person should know at the end, whatever was printed: why it stopped, what was noted, what to type next."""
+    if outcome.tally:
+        say(stopped(outcome.tally, stages.goal(job)))
     for note in outcome.prepared.notes if outcome.prepared else ():
         say(f"note: {note}")
     if outcome.card:
         agent = f"{outcome.card.name}@{outcome.card.version}"
         say(f'Agent {agent} is registered. Next: sera chat -a {outcome.card.name} -p "…", or: sera agents show {agent}')
     if job.rehearsing:
-        say(f"{REHEARSAL} A real run: {jobs.real_run(job.asked.repo)}")
+        say(jobs.real_run(job.asked.repo))
+        say(REHEARSAL)
+
+
+def stopped(tally: "Tally", goal: "Goal") -> str:
+    """Why generation ended: there is enough, or there are no more functions."""
+    have = f"{tally.first} first and {tally.second} second rollouts may teach"
+    if tally.reaches(goal):
+        return f"Generation stopped because there is enough: {have}; {tally.left} functions were not needed."
+    wanted = f"{goal.first} and {goal.second} were wanted"
+    return f"Generation stopped because all {tally.used} functions are used up: {have}, {wanted}."
 
 
 def _counts(job: Job) -> dict[str, int]:
@@ -117,16 +139,17 @@ def _usage(job: Job) -> "Usage":
 
 
 def _rows(job: Job, outcome: Outcome, found: dict[str, Any]) -> list[tuple[str, object, str]]:
-    stages = found["stages"]
-    rows: list[tuple[str, object, str]] = [
-        ("functions", stages["functions"], _mined(job)),
-        ("explored", stages["explored"], _explored(job)),
-        ("issues", stages["issues"], "accepted patches, written up as reports"),
-        ("reproduced", stages["reproduced"], "tried again from the report alone"),
-        ("verified", stages["verified"], _bars(found["recall"])),
-    ]
+    counts, run = found["stages"], job.run
+    rows: list[tuple[str, object, str]] = [("functions", counts["functions"], _mined(job))]
+    if run.explored.exists():
+        rows += [
+            ("explored", counts["explored"], _explored(job, outcome.tally)),
+            ("issues", counts["issues"], _written(job)),
+            ("reproduced", counts["reproduced"], _reproduced(job)),
+            ("verified", counts["verified"], _bars(found["recall"])),
+        ]
     if outcome.prepared:
-        rows.append(("samples", stages["samples"], _prepared(outcome.prepared)))
+        rows.append(("samples", counts["samples"], _prepared(outcome.prepared)))
     if outcome.trained:
         rows.append(("train", outcome.trained.steps, _trained(outcome.trained)))
     return rows
@@ -136,28 +159,53 @@ def _mined(job: Job) -> str:
     from sera_cli import store
     from sera_cli.types import Function
 
-    note = store.about(job.run.functions, Function) if job.run.functions.exists() else {}
-    skipped = ", ".join(f"{count} {reason}" for reason, count in note.get("skipped", {}).items())
-    unreadable = len(note.get("unreadable", ()))
-    return f"in {note.get('files', 0)} files; left out: {skipped or 'none'}" + (
-        f"; {unreadable} files not read" if unreadable else ""
-    )
+    note = store.about(job.run.functions, Function)
+    heldout = sum(function.heldout for function in store.scan(job.run.functions, Function))
+    unread = Counter(reason for _, reason in note.get("unreadable", ()))
+    parts = [f"in {note.get('files', 0)} files; {heldout} kept back for evaluation"]
+    parts += [f"left out: {_listed(note['skipped'])}"] if note.get("skipped") else []
+    parts += [f"not read: {_listed(unread)}"] if unread else []
+    return "; ".join(parts)
 
 
-def _explored(job: Job) -> str:
+def _explored(job: Job, tally: "Tally | None") -> str:
     from sera_cli import store
     from sera_cli.types import Trajectory
 
-    exits = Counter[str]()
-    for trajectory in store.read(job.run.explored, Trajectory).values():
-        exits[
-            "accepted"
-            if trajectory.accepted
-            else "self-check no"
-            if trajectory.exit == "submitted"
-            else trajectory.exit
-        ] += 1
-    return ", ".join(f"{count} {name}" for name, count in exits.most_common())
+    ends = Counter[str]()
+    for rollout in store.read(job.run.explored, Trajectory).values():
+        ends["accepted" if rollout.accepted else _end(rollout)] += 1
+    same = tally.duplicates if tally else 0
+    return _listed(dict(ends.most_common())) + (f"; {same} with a patch seen before" if same else "")
+
+
+def _written(job: Job) -> str:
+    from sera_cli import store
+    from sera_cli.types import Task
+
+    broken = sum(task.failed for task in store.read(job.run.issues, Task).values())
+    return "accepted patches, written up as reports" + (f"; {broken} could not be written" if broken else "")
+
+
+def _reproduced(job: Job) -> str:
+    from sera_cli import store
+    from sera_cli.types import Trajectory
+
+    ends = Counter(_end(rollout) for rollout in store.read(job.run.reproduced, Trajectory).values())
+    return f"tried again from the report alone: {_listed(dict(ends.most_common()))}"
+
+
+def _end(rollout: "Trajectory") -> str:
+    """How a rollout ended, in words."""
+    if rollout.exit != "submitted":
+        return ENDS[rollout.exit]
+    if not rollout.patch.strip():
+        return "without a patch"
+    return "judged wrong by the teacher" if rollout.check is False else "submitted"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "none"
 
 
 def _bars(recall: dict[str, Any]) -> str:
@@ -171,9 +219,9 @@ def _bars(recall: dict[str, Any]) -> str:
 def _prepared(prepared: "Prepared") -> str:
     kinds = Counter(sample.origin for sample in prepared.samples if not sample.heldout)
     heldout = sum(sample.heldout for sample in prepared.samples)
-    kept = ", ".join(f"{count} {name}" for name, count in sorted(kinds.items()))
-    dropped = ", ".join(f"{count} {reason}" for reason, count in prepared.dropped.items() if count)
-    return f"{kept}, {heldout} held out; dropped: {dropped or 'none'}"
+    kept = _listed(dict(sorted(kinds.items())))
+    spare = f"; {prepared.unneeded} more were not needed" if prepared.unneeded else ""
+    return f"{kept}, {heldout} held out{spare}; dropped: {_listed(prepared.dropped)}"
 
 
 def _trained(trained: "Trained") -> str:

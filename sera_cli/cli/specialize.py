@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from shlex import quote
+from shutil import rmtree
 
 from sera_cli.cli import job as jobs
 from sera_cli.cli.job import Job, open_job
 from sera_cli.cli.options import Asked
-from sera_cli.cli.report import REHEARSAL, Outcome, report, screen
+from sera_cli.cli.report import REHEARSAL, Outcome, close, report, screen
 from sera_cli.console import Board, board, document, say
 from sera_cli.errors import ConfigError
 
@@ -28,20 +30,21 @@ def generate(asked: Asked) -> None:
 
 def prepare(asked: Asked) -> None:
     """Turn a run's trajectories into training samples, mixed at alpha."""
-    _verb(asked, _prepare)
+    _verb(asked, _prepare, after="generate")
 
 
 def train(asked: Asked) -> None:
     """Train the student on a run's samples and register the agent."""
-    _verb(asked, _train)
+    _verb(asked, _train, after="prepare")
 
 
 VERBS = (specialize, mine, generate, prepare, train)
 Road = Callable[[Job, Board], Outcome]
 
 
-def _verb(asked: Asked, road: Road) -> None:
+def _verb(asked: Asked, road: Road, *, after: str = "") -> None:
     job = open_job(asked)
+    _need(job, after)
     _say_first(job)
     if asked.dry_run:
         return _foretell(job)
@@ -49,18 +52,19 @@ def _verb(asked: Asked, road: Road) -> None:
         outcome = road(job, shown)
         found = report(job, outcome)
         _keep(job, found)
-    return document(found) if asked.json else screen(job, outcome, found)
+    document(found) if asked.json else screen(job, outcome, found)
+    return close(job, outcome)
 
 
 def _specialize(job: Job, shown: Board) -> Outcome:
     from sera_cli.cli import stages
 
     with stages.timed(job, "mine"):
-        stages.mine(job)
+        stages.mine(job, shown)
+    with stages.timed(job, "student"):  # a student that cannot be had is found out before a teacher is paid
+        student = stages.the_student(job, shown)
     with stages.timed(job, "generate"):
         tally = stages.generate(job, shown)
-    with stages.timed(job, "student"):
-        student = stages.the_student(job, shown)
     with stages.timed(job, "prepare"):
         prepared = stages.prepare(job, student)
     with stages.timed(job, "train"):
@@ -70,11 +74,11 @@ def _specialize(job: Job, shown: Board) -> Outcome:
     return Outcome(tally, prepared, trained, card)
 
 
-def _mine(job: Job, _: Board) -> Outcome:
+def _mine(job: Job, shown: Board) -> Outcome:
     from sera_cli.cli import stages
 
     with stages.timed(job, "mine"):
-        stages.mine(job)
+        stages.mine(job, shown)
     return Outcome()
 
 
@@ -82,7 +86,7 @@ def _generate(job: Job, shown: Board) -> Outcome:
     from sera_cli.cli import stages
 
     with stages.timed(job, "mine"):
-        stages.mine(job)
+        stages.mine(job, shown)
     with stages.timed(job, "generate"):
         return Outcome(stages.generate(job, shown))
 
@@ -90,7 +94,6 @@ def _generate(job: Job, shown: Board) -> Outcome:
 def _prepare(job: Job, shown: Board) -> Outcome:
     from sera_cli.cli import stages
 
-    _need(job, job.run.explored.exists(), "generate")
     with stages.timed(job, "student"):
         student = stages.the_student(job, shown)
     with stages.timed(job, "prepare"):
@@ -100,7 +103,6 @@ def _prepare(job: Job, shown: Board) -> Outcome:
 def _train(job: Job, shown: Board) -> Outcome:
     from sera_cli.cli import stages
 
-    _need(job, job.run.samples.exists(), "prepare")
     with stages.timed(job, "student"):
         student = stages.the_student(job, shown)
     with stages.timed(job, "train"):
@@ -109,17 +111,31 @@ def _train(job: Job, shown: Board) -> Outcome:
         return Outcome(trained=trained, card=stages.register(job, student, trained))
 
 
-def _need(job: Job, there: bool, verb: str) -> None:
-    if not there:
-        raise ConfigError(f"run {job.run.name} has nothing to go on from yet; first: sera {verb} {job.asked.repo}")
+def _need(job: Job, verb: str) -> None:
+    """Refuses to go on from what `verb` has not made yet, or made from another commit, teacher or prompt."""
+    from sera_cli.runs import settle
+
+    made = {"": job.run.folder, "generate": job.run.explored, "prepare": job.run.samples}[verb]
+    if verb and not made.exists():
+        named = f" --run {job.run.name}" if job.asked.run else ""
+        raise ConfigError(
+            f"run {job.run.name} has nothing to go on from yet; first: sera {verb} {quote(str(job.asked.repo))}{named}"
+        )
+    if verb:
+        settle(job.run, "generate", job.generation)
 
 
 @contextmanager
 def _at_work(job: Job) -> Iterator[Board]:
+    """Holds the run's folder. One that a first command made, and in which it got nothing done, is not left behind."""
     from sera_cli.runs import held
 
     with held(job.run), board() as shown:
-        yield shown
+        try:
+            yield shown
+        finally:
+            if not any(job.run.folder.glob("*.jsonl")):
+                rmtree(job.run.folder)
 
 
 def _keep(job: Job, found: dict[str, object]) -> None:
@@ -134,7 +150,8 @@ def _keep(job: Job, found: dict[str, object]) -> None:
 def _say_first(job: Job) -> None:
     checkout = job.checkout
     if job.rehearsing:
-        say(f"{REHEARSAL} For a real one: {jobs.real_run(job.asked.repo)}")
+        say(REHEARSAL)
+        say(jobs.real_run(job.asked.repo))
     else:
         say(f"{job.teacher} at {jobs.teacher_url(job)} is sent parts of {checkout.name}; nothing else leaves here.")
     say(f"{checkout.name} at {checkout.commit[:12]}, run {job.run.name}")

@@ -37,7 +37,7 @@ def timed(job: Job, stage: str) -> Iterator[None]:
         job.seconds[stage] = round(monotonic() - started, 3)
 
 
-def mine(job: Job) -> None:
+def mine(job: Job, board: Board) -> None:
     """1-functions.jsonl: what there is to ask about, with what was left out and why in the file's header."""
     from sera_cli import store
     from sera_cli.runs import settle
@@ -47,7 +47,9 @@ def mine(job: Job) -> None:
     settings = {key: job.generation[key] for key in ("commit", "seed")}
     if settle(job.run, "functions", settings) and job.run.functions.exists():
         return
+    board("mine", 0, note=f"reads {job.checkout.name}")
     found = mined(job.checkout, seed=job.config.generate.seed)
+    board("mine", len(found.functions), len(found.functions), "functions")
     note = {"files": found.files, "skipped": found.skipped, "unreadable": list(found.unreadable)}
     store.write(job.run.functions, Function, found.functions, note)
 
@@ -187,16 +189,17 @@ def _watched(board: Board, wanted: "Goal") -> Callable[[str, "Record"], None]:
     from sera_cli.types import Trajectory, Verdict
 
     seen = dict.fromkeys(("explored", "issues", "reproduced", "verdicts"), 0)
-    first = second = 0
+    patches = set[str]()
+    second = 0
 
     def on_record(stage: str, record: "Record") -> None:
-        nonlocal first, second
+        nonlocal second
         seen[stage] += 1
-        if stage == "explored" and isinstance(record, Trajectory):
-            first += record.accepted
+        if stage == "explored" and isinstance(record, Trajectory) and record.accepted:
+            patches.add(record.patch)
         if isinstance(record, Verdict):
             second += reaches(record, wanted.threshold)
-        done = min(first, wanted.first) + min(second, wanted.second)
+        done = min(len(patches), wanted.first) + min(second, wanted.second)
         note = f"{seen['explored']} explored, {seen['issues']} written up, {seen['reproduced']} reproduced"
         board("generate", done, wanted.first + wanted.second, note)
 

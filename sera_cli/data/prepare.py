@@ -18,11 +18,15 @@ from sera_cli.types import Sample, Trajectory, Value, Verdict
 
 
 class Prepared(Value):
-    """Training samples, then held-out ones; what was dropped, by origin and reason; what a person should know."""
+    """Training samples, then held-out ones; what was dropped, by origin and reason; what a person should know.
+
+    `unneeded` rollouts could teach, and there were enough without them.
+    """
 
     samples: tuple[Sample, ...]
     dropped: dict[str, int]
     notes: tuple[str, ...]
+    unneeded: int = 0
 
 
 class Lesson(NamedTuple):
@@ -63,18 +67,22 @@ def prepare(
     verified = list(filters.seconds(reproduced, verdicts, threshold, dropped))
     first = _lessons(passed, "first", {}, trim, dropped)
     second = _lessons(verified, "second", verdicts, trim, dropped)
-    chosen, held = _hold_out(_pick(first, second, samples, notes), chain(second, first), notes)
+    learned, held = _hold_out(_pick(first, second, samples, notes), chain(second, first), notes)
     tools = next((rollout.tools for rollout in chain(passed, verified)), ())
-    more = needed(len(chosen), alpha)
+    more = needed(len(learned), alpha)
     others = read(general, more, dropped, trim=trim, tools=tools, seed=seed) if general and more else []
-    mixture = mix([lesson.sample for lesson in chosen], others, alpha, seed)
+    mixture = mix([lesson.sample for lesson in learned], others, alpha, seed)
     notes += [mixture.note] if mixture.note else []
     counts = {reason: count for reason, count in sorted(dropped.items()) if count}
     if not mixture.samples:
         why = ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "no rollouts"
         raise DataError(f"no samples to train on ({why}); generate more, or allow more with --threshold")
     kept_out = (lesson.sample.model_copy(update={"heldout": True}) for lesson in held)
-    return Prepared(samples=(*mixture.samples, *kept_out), dropped=counts, notes=tuple(notes))
+    unfit = sum(dropped[f"{origin}: {filters.UNFIT}"] for origin in ("first", "second"))
+    return Prepared(
+        samples=(*mixture.samples, *kept_out), dropped=counts, notes=tuple(notes),
+        unneeded=len(passed) + len(verified) - unfit - len(learned) - len(held),
+    )  # fmt: skip
 
 
 def _lessons(
