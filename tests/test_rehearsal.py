@@ -82,7 +82,7 @@ def test_most_rollouts_end_in_a_small_patch_that_compiles(rollouts: list[Traject
     assert len(good) >= 11
     for one in good:
         assert 1 <= sum(row[:1] in "+-" for row in one.patch.split("\n")[5:]) <= 24
-        assert any("compile(" in json.dumps(step.reply.message) for step in one.steps)
+        assert any("-m py_compile " in json.dumps(step.reply.message) for step in one.steps)
 
 
 def test_rollouts_are_short_and_think_aloud(rollouts: list[Trajectory]) -> None:

@@ -1,6 +1,5 @@
 """What a plan has at hand: the report, the dice, and the three tools. Paths are relative to the repository."""
 
-import re
 import shlex
 from random import Random
 from typing import Any, NamedTuple
@@ -39,7 +38,5 @@ def search(pattern: str) -> str:
 
 
 def compiles(path: str) -> str:
-    """Compiles without leaving a `__pycache__` behind."""
-    code = f"compile(open({path!r}, 'rb').read(), {path!r}, 'exec')"
-    plain = re.fullmatch(r"[\w./-]+", path)
-    return f'python -c "{code}"' if plain else f"python -c {shlex.quote(code)}"
+    """Its `__pycache__` is no part of a patch."""
+    return f"python -m py_compile {shlex.quote(path)}"
