@@ -1,13 +1,15 @@
 """Did the student learn the format? It runs free, at temperature 0, through solve() in a sandbox, on trained tasks.
 
-    python tests/bench/format.py REPO RUN [--tasks 20] [--weights NAME=FOLDER ...]
+    python tests/bench/format.py [REPO [RUN]] [--tasks 20] [--weights NAME=FOLDER ...]
 
-RUN is the folder of a run on REPO whose samples the weights were trained on. Every reply is counted, those after a
+RUN is the folder of a run on REPO whose samples the weights were trained on: the newest one when none is named, and
+its own adapter when no weights are. REPO is by default what `make demo` left. Every reply is counted, those after a
 requery too; one is valid when it calls known tools with arguments that they take. A rollout ends by submitting, after 3
 requeries in a row, or at a limit.
 """
 
 import argparse
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -60,20 +62,28 @@ def measure(model: LocalModel, tasks: list[Task], repo: Path, commit: str) -> di
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("repo", type=Path)
-    parser.add_argument("run", type=Path)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("repo", nargs="?", type=Path, default=Path(".demo/repository"))
+    parser.add_argument("run", nargs="?", type=Path)
     parser.add_argument("--tasks", type=int, default=20)
     parser.add_argument("--student", default="rehearsal")
     parser.add_argument("--weights", nargs="*", default=[], metavar="NAME=FOLDER")
     asked = parser.parse_args()
+    run = asked.run or newest(asked.repo)
     chosen = student(asked.student, home("cache"))
-    tasks = trained_on(Run(folder=asked.run))[: asked.tasks]
+    tasks = trained_on(Run(folder=run))[: asked.tasks]
     print(f"{len(tasks)} tasks; student {chosen.name}, context {chosen.context}\n")
     print("| weights | replies | valid calls | share | patches | exits |\n| --- | ---: | ---: | ---: | ---: | --- |")
     row("base", None, chosen, tasks, asked.repo)
-    for name, _, folder in (pair.partition("=") for pair in asked.weights):
+    for name, _, folder in (pair.partition("=") for pair in asked.weights or [f"agent={run / 'adapter'}"]):
         row(name, Path(folder), chosen, tasks, asked.repo)
+
+
+def newest(repo: Path) -> Path:
+    trained = [folder for folder in (repo / ".sera" / "runs").glob("*") if (folder / "adapter").is_dir()]
+    if not trained:
+        sys.exit(f"no trained run in {repo}; run `make demo` first, or name REPO and RUN")
+    return max(trained, key=lambda folder: folder.stat().st_mtime)
 
 
 def row(name: str, folder: Path | None, chosen: Student, tasks: list[Task], repo: Path) -> None:
