@@ -60,6 +60,8 @@ def ids(run: Path) -> dict[str, list[str]]:
 
 
 def test_a_repository_becomes_a_registered_agent(example: Path, capsys: Captured) -> None:
+    (example / "LICENSE").write_text("Permission is hereby granted, free of charge, to any person obtaining a copy")
+    commit(example, "two")
     assert road(example, "--json", "--name", "clerk") == 0
     found = told(capsys)
 
@@ -79,6 +81,7 @@ def test_a_repository_becomes_a_registered_agent(example: Path, capsys: Captured
     assert (card.repository, card.alpha, card.samples, card.teacher, card.rehearsal) == (
         "timesheet", 1.0, 4, "rehearsal", True,
     )  # fmt: skip
+    assert card.data_license == "MIT"
     assert "No language model was asked" in card.note
     assert json.loads((Path(found["run"]) / "report.json").read_text()) == found
 

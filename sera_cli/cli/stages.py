@@ -242,8 +242,17 @@ def _card(job: Job, student: "Student", trained: "Trained") -> "AgentCard":
         rehearsal=job.rehearsing or student.rehearsal,
         scores=losses,
         base_license=student.license,
+        data_license=_data_license(job),
         note=REHEARSED if job.rehearsing else TOY if student.rehearsal else "",
     )
+
+
+def _data_license(job: Job) -> str:
+    """The repository's licence, as far as it is known. Of general data nobody says which licence it has."""
+    from sera_cli.license import license_of
+
+    known = license_of(job.checkout)
+    return f"{known} (the repository's part)" if known and job.config.mix.alpha < 1 else known
 
 
 def _same(one: "AgentCard", other: "AgentCard") -> bool:
