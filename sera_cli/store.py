@@ -136,11 +136,12 @@ def _appender(path: Path, kind: type[Made]) -> Callable[[Made], None]:
     turn = Lock()
 
     def append(record: Made) -> None:
-        with turn, _writing(path), path.open("ab") as file:
+        rest = memoryview(line(record))
+        with turn, _writing(path), path.open("ab", buffering=0) as file:  # a buffer would write on when it is closed
             start = file.tell()
             try:
-                file.write(line(record))
-                file.flush()
+                while rest:
+                    rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
             except OSError:
                 os.truncate(path, start)

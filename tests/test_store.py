@@ -1,5 +1,7 @@
 import json
 import os
+import resource
+import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -180,6 +182,24 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         store.write(path, Verdict, broken())
     assert list(store.read(path, Verdict)) == ["a"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("letters", [3_000, 30_000])
+def test_a_record_that_no_longer_fits_on_the_disk_leaves_no_trace(
+    tmp_path: Path, pool: ThreadPoolExecutor, letters: int
+) -> None:
+    path = tmp_path / "t.jsonl"
+    grown(path, "a", pool)
+    before, most = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 2 * letters // 3, most[1]))
+        with pytest.raises(DataError, match="File too large; what was written before is kept"):
+            list(store.grow(path, Verdict, [item("b" * letters)], lambda one, _: verdict(one.id), pool))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+        signal.signal(signal.SIGXFSZ, old)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/dev/full").exists(), reason="needs /dev/full")
