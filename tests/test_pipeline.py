@@ -107,11 +107,14 @@ def test_every_record_is_told_of_made_or_found(tmp_path: Path, base: Path, pool:
     assert heard == {"explored": 8, "issues": 8, "reproduced": 8, "verdicts": 8}
 
 
-def test_a_teacher_that_breaks_every_rollout_ends_the_run(tmp_path: Path, base: Path, pool: ThreadPoolExecutor) -> None:
+@pytest.mark.parametrize("goal", [Goal(first=30, second=18, threshold=0.5), GOAL], ids=["one wave", "small waves"])
+def test_a_teacher_that_breaks_every_rollout_ends_the_run(
+    tmp_path: Path, base: Path, pool: ThreadPoolExecutor, goal: Goal
+) -> None:
     broken = bench(base, lambda seed: Scripted(ModelError("500: no tools here")))
     hopeless = Pipeline(run=Run(folder=tmp_path), bench=broken, shown=("x",), pool=pool, workers=3)
     with pytest.raises(ModelError, match=r"16 rollouts in a row broke; the last: 500: no tools here\. Mend that and"):
-        generate(hopeless, todo(40), Goal(first=30, second=18, threshold=0.5))
+        generate(hopeless, todo(24), goal)
     assert len(store.read(tmp_path / "2-explored.jsonl", Trajectory)) >= HOPELESS
 
 

@@ -42,13 +42,14 @@ class Goal(Value):
 
 
 class Tally(Value):
-    """What came of the functions used so far. `left` is how many were not needed."""
+    """What came of the functions used so far. `left` is how many were not needed; the last `broken` broke."""
 
     used: int = 0
     left: int = 0
     first: int = 0
     second: int = 0
     duplicates: int = 0
+    broken: int = 0
 
     def reaches(self, goal: Goal) -> bool:
         return self.first >= goal.first and self.second >= goal.second
@@ -116,7 +117,8 @@ def expected(goal: Goal, functions: int) -> int:
 
 def _wave(pipeline: Pipeline, tasks: list[Task], goal: Goal, tally: Tally, patches: set[str]) -> Tally:
     """One wave through all stages at once: each takes from the one before as soon as that yields."""
-    first = second = duplicates = broken = 0
+    first = second = duplicates = 0
+    broken = tally.broken
     bench, explored = pipeline.bench, dict[str, Trajectory]()
 
     def drafts() -> Iterator[Task]:
@@ -165,6 +167,7 @@ def _wave(pipeline: Pipeline, tasks: list[Task], goal: Goal, tally: Tally, patch
         first=tally.first + first,
         second=tally.second + second,
         duplicates=tally.duplicates + duplicates,
+        broken=broken,
     )
 
 
