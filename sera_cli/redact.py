@@ -11,7 +11,10 @@ SHORTEST = 8
 
 
 class Pattern(NamedTuple):
-    """`hints` are plain texts, one of which is in every match: looking for them first keeps long texts cheap."""
+    """`hints` are plain texts, one of which is in every match: looking for them first keeps long texts cheap.
+
+    What may begin anywhere in a text looks a bounded way ahead, or a text made for it would take minutes.
+    """
 
     kind: str
     hints: tuple[str, ...]
@@ -22,11 +25,11 @@ PATTERNS = (
     Pattern("aws", ("AKIA", "ASIA"), re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
     Pattern("github", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
             re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,})")),
-    Pattern("api-key", ("sk-",), re.compile(r"\bsk-(?=[\w-]*\d)[A-Za-z0-9](?:[\w-]{18,})")),
+    Pattern("api-key", ("sk-",), re.compile(r"\bsk-(?=[\w-]{0,200}\d)[A-Za-z0-9](?:[\w-]{18,})")),
     Pattern("huggingface", ("hf_",), re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
     Pattern("slack", ("xox", "hooks.slack.com"),
             re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}|hooks\.slack\.com/services/[\w/]{20,}")),
-    Pattern("jwt", ("eyJ",), re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}")),
+    Pattern("jwt", ("eyJ",), re.compile(r"\beyJ[\w-]{8,400}\.eyJ[\w-]{8,}\.[\w-]{8,}")),
     Pattern("private-key", ("PRIVATE KEY",),
             re.compile(r"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.*?(?:-----END \1PRIVATE KEY-----|\Z)", re.DOTALL)),
 )
