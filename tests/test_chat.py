@@ -16,7 +16,7 @@ from sera_cli.git import export, open_repository
 from sera_cli.harness.loop import Limits
 from sera_cli.harness.sandbox.folder import FolderSandbox
 from sera_cli.harness.tools import Toolbox
-from sera_cli.types import AgentCard, Message
+from sera_cli.types import AgentCard, Message, Reply
 from tests.conftest import commit
 from tests.scripted import Scripted, calls, says
 
@@ -126,9 +126,21 @@ def test_an_answer_in_words_ends_the_turn_and_stays_in_the_conversation(reposito
 )
 def test_a_turn_can_end_without_the_conversation(error: BaseException, sentence: str) -> None:
     said: list[str] = []
-    with chat.ending_well(said.append):
+    with chat.ending_well(said.append, goes_on=True):
         raise error
     assert said == [sentence]
+
+
+def test_ctrl_c_gives_no_half_patch_to_a_pipe(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(_: list[Message]) -> Reply:
+        raise KeyboardInterrupt
+
+    let(monkeypatch, Scripted(EDIT, interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        run(["chat", str(repository), "-p", "Make x 2.", "--sandbox", "folder"])
+    assert capsys.readouterr().out == ""
 
 
 def test_a_long_observation_is_cut_for_the_eye() -> None:

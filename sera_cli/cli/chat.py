@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -45,7 +46,8 @@ def chat(
     card = chosen(agent)
     with ExitStack() as stack:
         copy = stack.enter_context(private_copy(repo, at, config))
-        steps = converse([prompt] if prompt else asked(stack), answering(card), copy, config)
+        talk = not prompt and sys.stdin.isatty()
+        steps = converse([prompt] if prompt else asked(stack), answering(card), copy, config, goes_on=talk)
         patch = copy.diff()
     if json:
         last = steps[-1].exit if steps else None
@@ -57,9 +59,13 @@ def chat(
 
 
 def converse(
-    sayings: Iterable[str], model: "Model", sandbox: "Sandbox", config: "Config", tell: Callable[[str], None] = say
+    sayings: Iterable[str], model: "Model", sandbox: "Sandbox", config: "Config", tell: Callable[[str], None] = say,
+    *, goes_on: bool = False,
 ) -> list["Step"]:
-    """A turn for each thing said, in one conversation; `tell` hears of every reply before anything in it runs."""
+    """A turn for each thing said, in one conversation; `tell` hears of every reply before anything in it runs.
+
+    Ctrl-C ends the turn where a person is there to go on, else everything: half a patch is not piped on.
+    """
     from sera_cli.agents.chat import turn
     from sera_cli.harness.loop import Limits
     from sera_cli.harness.tools import Toolbox
@@ -69,7 +75,7 @@ def converse(
     messages: list[Message] = []
     steps: list[Step] = []
     for said in sayings:
-        with ending_well(tell):
+        with ending_well(tell, goes_on=goes_on):
             for step in turn(said, model, toolbox, messages, limits, on_reply=lambda reply: tell(in_words(reply))):
                 steps.append(step)
                 for result in step.results if step.reply.calls else ():
@@ -78,11 +84,13 @@ def converse(
 
 
 @contextmanager
-def ending_well(tell: Callable[[str], None]) -> Iterator[None]:
-    """Ctrl-C and a full context end the turn; what was changed so far stays."""
+def ending_well(tell: Callable[[str], None], *, goes_on: bool) -> Iterator[None]:
+    """A full context ends the turn, and so does Ctrl-C where the conversation `goes_on`; what was changed stays."""
     try:
         yield
     except KeyboardInterrupt:
+        if not goes_on:
+            raise
         tell("stopped; say what to do instead, or Ctrl-D to end")
     except ContextOverflow as full:
         tell(f"{full}; begin a new conversation")
@@ -191,4 +199,5 @@ def keep(patch: str, repo: Path) -> None:
 
     file = home(project(repo)) / "chat.patch"
     atomically(file, patch.encode("utf-8", "surrogatepass"))
-    say(f"what was changed is in {file}; take it over with: git -C {project(repo)} apply {file}")
+    command = f"git -C {quote(str(project(repo)))} apply {quote(str(file))}"
+    say(f"what was changed is in {file}; take it over with: {command}")
