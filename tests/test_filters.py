@@ -52,6 +52,11 @@ def test_a_patch_that_failed_its_check_does_not_stand_in_the_way() -> None:
     assert [kept.id for kept in firsts(made, Counter())] == ["b"]
 
 
+def test_a_rollout_that_broke_before_its_check_does_not_stand_in_the_way() -> None:
+    made = [rollout("a", patch="+x\n", check=None, exit="error"), rollout("b", patch="+x\n")]
+    assert [kept.id for kept in firsts(made, Counter())] == ["b"]
+
+
 def test_second_rollouts_pass_from_the_threshold_on() -> None:
     dropped: Counter[str] = Counter()
     made = [rollout(id_, patch="+same\n", check=None) for id_ in "abcde"] + [rollout("f", exit="format")]

@@ -17,13 +17,13 @@ UNFIT = "no step fits"
 def firsts(explored: Iterable[Trajectory], dropped: Counter[str]) -> Iterator[Trajectory]:
     """The first rollouts that may teach, in the order given.
 
-    Of those with one patch only the earliest may; a patch is seen once its rollout passed the self-check, whether or
-    not it submitted.
+    Of those with one patch only the earliest may; a patch is seen once its rollout may teach or passed the self-check,
+    whether or not it submitted.
     """
     seen: set[str] = set()
     for trajectory in explored:
         why = fault(trajectory) or (DUPLICATE if trajectory.patch in seen else "")
-        if trajectory.check is not False:
+        if trajectory.check or not why:
             seen.add(trajectory.patch)
         if not why:
             yield trajectory
