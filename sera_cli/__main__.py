@@ -17,6 +17,11 @@ STOPPED = "stopped: what was done is kept, and the same command goes on from the
 NOT_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 """What a disk refuses: the user's to mend, so one line tells it and not a traceback."""
 
+TRAINING = {
+    "accelerate", "datasets", "huggingface_hub", "peft", "safetensors", "tokenizers", "torch", "transformers", "trl",
+}  # fmt: skip
+"""Packages of the extra `train`: without them sera does all but prepare, train and chat."""
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     listen()
@@ -37,6 +42,10 @@ def run(arguments: Sequence[str]) -> int:
         return failed(usage(error), error.exit_code, "UsageError", as_json=as_json)
     except typer.Abort:
         return failed("stopped: no answer; nothing was done", 1, "Abort", as_json=as_json)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in TRAINING:
+            raise
+        return failed(f"{error.name} is not installed; run: pip install 'sera[train]'", 1, "Missing", as_json=as_json)
     except OSError as error:
         if error.errno not in NOT_OURS:
             raise
@@ -47,7 +56,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def failed(text: str, code: int, kind: str, *, as_json: bool) -> int:
     text = "; ".join(text.splitlines())
-    say(f"error: {text}")
+    say(f"error: {text}", prose=True)
     if as_json:
         document({"error": {"kind": kind, "code": code, "message": text}})
     return code

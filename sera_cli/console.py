@@ -50,9 +50,9 @@ def out() -> "Console":
     return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
-def say(text: str, *, style: str | None = None) -> None:
-    """A line for the person who watches."""
-    err().print(clean(text), style=style, soft_wrap=True)
+def say(text: str, *, style: str | None = None, prose: bool = False) -> None:
+    """A line for the person who watches. A terminal breaks prose between words; what may be copied stays one line."""
+    err().print(clean(text), style=style, soft_wrap=not (prose and err().is_terminal))
 
 
 def show(value: object) -> None:

@@ -128,6 +128,15 @@ def test_a_full_disk_is_one_line(capsys: Captured, monkeypatch: pytest.MonkeyPat
         "error: /runs/x: No space left on device; mend that and run the same command again, what was done is kept\n")
 
 
+def test_training_without_its_packages_is_one_line(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(monkeypatch, ModuleNotFoundError("No module named 'trl'", name="trl"))
+    assert sera("doctor") == 1
+    assert capsys.readouterr().err == "error: trl is not installed; run: pip install 'sera[train]'\n"
+    failing(monkeypatch, ModuleNotFoundError("No module named 'sera_cli.gone'", name="sera_cli.gone"))
+    with pytest.raises(ModuleNotFoundError):
+        sera("doctor")
+
+
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     failing(monkeypatch, ZeroDivisionError("a bug"))
     with pytest.raises(ZeroDivisionError):
@@ -271,12 +280,19 @@ def test_a_mistyped_run_is_told_the_nearest(tmp_path: Path, capsys: Captured) ->
 def test_runs_show_holds_the_settings_and_the_report(tmp_path: Path, capsys: Captured) -> None:
     folder = a_run(tmp_path)
     (folder / "settings.json").write_text('{"sera": 1, "stages": {"mine": {"seed": 3}}}')
-    (folder / "report.json").write_text('{"agent": "shop@1"}')
+    report = {
+        "agent": "shop@1", "recall": {"mean": 0.5}, "seconds": {"mine": 1.2, "train": 60.6},
+        "loss": {"first": 2.0, "last": 1.25, "heldout_base": None, "heldout_agent": None},
+    }  # fmt: skip
+    (folder / "report.json").write_text(json.dumps(report))
     assert sera("runs", "show", folder.name, "-C", tmp_path, "--json") == 0
     said = json.loads(capsys.readouterr().out)
-    assert (said["settings"], said["report"]) == ({"mine": {"seed": 3}}, {"agent": "shop@1"})
+    assert (said["settings"], said["report"]) == ({"mine": {"seed": 3}}, report)
     assert sera("runs", "show", folder.name, "-C", tmp_path) == 0
-    assert ["mine", "seed", "3"] in [line.split() for line in capsys.readouterr().out.splitlines()]
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    for row in ("mine seed 3", "mean recall 0.5", "loss first 2.000, last 1.250", "agent shop@1",
+                "seconds mine 1, train 61"):
+        assert row.split() in rows
 
 
 def test_runs_rm_deletes_only_after_a_yes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,23 @@ def test_brackets_and_colons_of_code_are_not_read_as_markup(capsys: Captured) ->
     assert capsys.readouterr().err == "items[0] [red]x[/red] :smile:\n"
 
 
+def test_a_terminal_breaks_prose_between_words_and_leaves_what_may_be_copied_whole(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "12")
+    console.say("nothing but words", prose=True)
+    console.say("nothing but words")
+    assert capsys.readouterr().err.replace(" \n", "\n") == "nothing but\nwords\nnothing but words\n"
+
+
+def test_prose_in_a_pipe_is_one_line(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "12")
+    console.say("nothing but words", prose=True)
+    assert capsys.readouterr().err == "nothing but words\n"
+
+
 def test_an_escape_sequence_never_reaches_the_terminal(capsys: Captured) -> None:
     console.show("a\x1b[2Jb\x9bc")
     console.show(console.table(("path",), [("\x1b]0;title\x07",)]))

@@ -123,10 +123,13 @@ def test_another_teacher_is_refused_for_an_existing_run_and_the_key_named(exampl
 
 
 def test_the_verbs_walk_the_same_road_one_by_one(example: Path, capsys: Captured) -> None:
-    for verb in ("mine", "generate", "prepare", "train"):
+    for verb in ("mine", "generate", "prepare", "train", "mine"):
         assert road(example, "--json", verb=verb) == 0
         found = told(capsys)
-    assert found["agent"] == "timesheet@1"
+    kept = json.loads((Path(found["run"]) / "report.json").read_text())
+    assert (found["agent"], kept["agent"]) == (None, "timesheet@1")
+    assert kept["loss"]["heldout_agent"] > 0
+    assert set(kept["seconds"]) == {"mine", "generate", "student", "prepare", "train", "register"}
     assert road(example, "--json") == 0
     assert told(capsys)["agent"] == "timesheet@1"
 
@@ -172,10 +175,11 @@ def test_the_screen_says_what_happened_and_what_to_type_next(example: Path, caps
     lines = captured.err.splitlines()
     assert lines[0].startswith("A rehearsal: no language model is asked")
     assert lines[-1].startswith("A rehearsal: no language model is asked")
-    assert lines[-2].startswith("For a real run") and "--teacher openai:MODEL" in lines[-2]
-    assert f"sera specialize '{example}'" in lines[-2]
+    assert lines[-3].startswith("For a real run")
+    assert lines[-2].startswith(f"    sera specialize '{example}' --teacher openai:MODEL --teacher-url URL --student ")
     assert "Generation stopped because there is enough: " in captured.err
-    assert "Agent timesheet@1 is registered. Next: sera chat -a timesheet" in captured.err
+    assert "Agent timesheet@1 is registered. Next:\n    sera agents show timesheet@1\n" in captured.err
+    assert f"    sera chat '{example}' -a timesheet -p " in captured.err
     for word in ("functions", "explored", "issues", "reproduced", "recall 0 |", "held out", "left out", "kept back"):
         assert word in captured.out
 
@@ -230,6 +234,15 @@ def test_an_unreachable_teacher_ends_with_3(example: Path, capsys: Captured) -> 
     arguments = ("--teacher", "openai:glm", "--teacher-url", "http://127.0.0.1:9/v1")
     assert road(example, *arguments) == 3
     assert "is it running? Check --teacher-url" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_with_json_the_first_and_last_line_still_say_that_it_rehearses(example: Path, capsys: Captured) -> None:
+    assert road(example, "--json", verb="mine") == 0
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    said = "A rehearsal: no language model is asked, and the agent will be a toy that proves the road."
+    assert lines[0] == lines[-1] == said
+    assert json.loads(captured.out)["stages"]["functions"] == 18
 
 
 def test_a_key_in_the_environment_is_no_consent(

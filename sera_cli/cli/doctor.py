@@ -93,8 +93,8 @@ def docker() -> Check:
         version = engine.version()["Version"]
         engine.close()
     except DockerException as error:
-        reason = " ".join(str(error).split())
-        return Check("docker", "so-so", f"no engine answers; not needed yet ({reason})")
+        reason = " ".join(str(error).split()).partition(": ")[0]
+        return Check("docker", "so-so", f"no engine answers ({reason}); not needed yet")
     return Check("docker", "ok", f"engine {version}")
 
 

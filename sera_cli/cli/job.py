@@ -84,10 +84,15 @@ def open_job(asked: Asked) -> Job:
 
 
 def real_run(repo: Path) -> str:
-    """A line with the command for a run with a language model; the student in it fits this machine's GPU, if any."""
+    """What to type for a run with a language model; the student in it fits this machine's GPU, if there is one."""
     fitting = ", with a student that this machine's GPU can train" if _gpu() else ""
-    command = f"sera specialize {quote(str(repo))} --teacher openai:MODEL --teacher-url URL --student {_suggested()}"
-    return f"For a real run{fitting}: {command}"
+    command = f"sera specialize {named(repo)} --teacher openai:MODEL --teacher-url URL --student {_suggested()}"
+    return f"For a real run{fitting}:\n    {command}"
+
+
+def named(repo: Path) -> str:
+    """A repository as it can be typed."""
+    return quote(str(repo))
 
 
 def teacher(job: Job) -> "Teacher":
@@ -142,7 +147,7 @@ def _generation(config: "Config", commit: str, teacher: str) -> dict[str, Any]:
         "bugs": templates.fingerprint("bugs.toml"),
         "tools": templates.fingerprint("tools/*"),
         "demonstrations": digest(_text(Path(own))) if own else templates.fingerprint("demonstrations.toml"),
-    }
+    } | ({"rehearsal": templates.fingerprint("rehearsal.toml")} if teacher == "rehearsal" else {})
 
 
 def _check(job: Job) -> None:

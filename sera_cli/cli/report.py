@@ -63,15 +63,16 @@ def screen(job: Job, outcome: Outcome, found: dict[str, Any]) -> None:
 def close(job: Job, outcome: Outcome) -> None:
     """What a person should know at the end, whatever was printed: why it stopped, what was noted, what to type next."""
     if outcome.tally:
-        say(stopped(outcome.tally, stages.goal(job)))
+        say(stopped(outcome.tally, stages.goal(job)), prose=True)
     for note in outcome.prepared.notes if outcome.prepared else ():
-        say(f"note: {note}")
+        say(f"note: {note}", prose=True)
     if outcome.card:
         agent = f"{outcome.card.name}@{outcome.card.version}"
-        say(f'Agent {agent} is registered. Next: sera chat -a {outcome.card.name} -p "…", or: sera agents show {agent}')
+        say(f"Agent {agent} is registered. Next:")
+        say(f'    sera agents show {agent}\n    sera chat {jobs.named(job.asked.repo)} -a {outcome.card.name} -p "…"')
     if job.rehearsing:
         say(jobs.real_run(job.asked.repo))
-        say(REHEARSAL)
+        say(REHEARSAL, prose=True)
 
 
 def stopped(tally: "Tally", goal: "Goal") -> str:

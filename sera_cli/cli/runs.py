@@ -42,6 +42,7 @@ def show_run(name: Name, project: InProject = Path(), *, json: Json = False) -> 
         return
     show(str(run.folder))
     show(table(("stage", "records"), records(run).items()))
+    show(table(("what came of it", ""), came_of(report(run) or {})))
     rows = [(stage, key, value) for stage, keys in settled(run).items() for key, value in keys.items()]
     show(table(("stage", "setting", "value"), [(stage, key, _brief(value)) for stage, key, value in rows]))
 
@@ -102,6 +103,18 @@ def report(run: "Run") -> Any:
     import json
 
     return json.loads(run.report.read_bytes()) if run.report.exists() else None
+
+
+def came_of(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """A run's report in a few lines; those that it has nothing for are left out."""
+    loss = {name.replace("_", " "): value for name, value in told.get("loss", {}).items() if value is not None}
+    lines = {
+        "mean recall": told.get("recall", {}).get("mean"),
+        "loss": ", ".join(f"{name} {value:.3f}" for name, value in loss.items()),
+        "agent": told.get("agent"),
+        "seconds": ", ".join(f"{stage} {value:.0f}" for stage, value in told.get("seconds", {}).items()),
+    }
+    return [(name, str(value)) for name, value in lines.items() if value not in (None, "")]
 
 
 def _brief(value: object) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from shlex import quote
 from shutil import rmtree
+from typing import Any
 
 from sera_cli.cli import job as jobs
 from sera_cli.cli.job import Job, open_job
@@ -51,7 +51,7 @@ def _verb(asked: Asked, road: Road, *, after: str = "") -> None:
     with _at_work(job) as shown:
         outcome = road(job, shown)
         found = report(job, outcome)
-        _keep(job, found)
+        _keep(job, outcome, found)
     document(found) if asked.json else screen(job, outcome, found)
     return close(job, outcome)
 
@@ -119,7 +119,7 @@ def _need(job: Job, verb: str) -> None:
     if verb and not made.exists():
         named = f" --run {job.run.name}" if job.asked.run else ""
         raise ConfigError(
-            f"run {job.run.name} has nothing to go on from yet; first: sera {verb} {quote(str(job.asked.repo))}{named}"
+            f"run {job.run.name} has nothing to go on from yet; first: sera {verb} {jobs.named(job.asked.repo)}{named}"
         )
     if verb:
         settle(job.run, "generate", job.generation)
@@ -138,29 +138,35 @@ def _at_work(job: Job) -> Iterator[Board]:
                 rmtree(job.run.folder)
 
 
-def _keep(job: Job, found: dict[str, object]) -> None:
-    """report.json: what `sera runs show` tells later."""
+def _keep(job: Job, outcome: Outcome, found: dict[str, Any]) -> None:
+    """report.json: what `sera runs show` tells later. What this command did not do stays as it was told before."""
     import json
 
+    from sera_cli.cli.runs import report as told
     from sera_cli.store import atomically
 
-    atomically(job.run.report, json.dumps(found, indent=1, ensure_ascii=False).encode() + b"\n")
+    before = told(job.run) or {}
+    kept = {} if outcome.trained else {key: before[key] for key in ("loss", "agent") if key in before}
+    whole = found | kept | {"seconds": before.get("seconds", {}) | job.seconds}
+    atomically(job.run.report, json.dumps(whole, indent=1, ensure_ascii=False).encode() + b"\n")
 
 
 def _say_first(job: Job) -> None:
     checkout = job.checkout
     if job.rehearsing:
-        say(REHEARSAL)
+        say(REHEARSAL, prose=True)
         say(jobs.real_run(job.asked.repo))
     else:
         say(f"{job.teacher} at {jobs.teacher_url(job)} is sent parts of {checkout.name}; nothing else leaves here.")
     say(f"{checkout.name} at {checkout.commit[:12]}, run {job.run.name}")
-    if checkout.folder:
-        say(f"note: {checkout.folder} lies in {checkout.root}; the whole repository is used")
-    if checkout.dirty:
-        say("note: there are uncommitted changes; the repository is used as committed")
-    if checkout.submodules:
-        say(f"note: submodules are left out: {', '.join(checkout.submodules)}")
+    notes = {
+        f"{checkout.folder} lies in {checkout.root}; the whole repository is used": checkout.folder,
+        "there are uncommitted changes; the repository is used as committed": checkout.dirty,
+        f"submodules are left out: {', '.join(checkout.submodules)}": checkout.submodules,
+    }
+    for note, so in notes.items():
+        if so:
+            say(f"note: {note}", prose=True)
 
 
 def _foretell(job: Job) -> None:
