@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sera_cli.errors import ConfigError, DataError, SeraError
-from sera_cli.store import atomically
+from sera_cli.store import SCHEMA, atomically
 from sera_cli.types import Value, digest
 
 Settings = dict[str, Any]
@@ -108,9 +108,13 @@ def settled(run: Run) -> dict[str, Settings]:
     if not run.settings.exists():
         return {}
     try:
-        return dict(json.loads(run.settings.read_bytes())["stages"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        body = json.loads(run.settings.read_bytes())
+        schema, stages = body["sera"], {stage: dict(values) for stage, values in body["stages"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError("cannot be read; restore it, or start another run with --run", run.settings) from error
+    if schema != SCHEMA:
+        raise DataError(f"schema {schema}; this sera reads schema {SCHEMA}: use the version that wrote it", run.settings)
+    return stages
 
 
 def settle(run: Run, stage: str, settings: Settings, *, remake: bool = False) -> bool:
@@ -131,7 +135,7 @@ def settle(run: Run, stage: str, settings: Settings, *, remake: bool = False) ->
         raise ConfigError(
             f"run {run.name} was begun with other settings: {keys}; undo that, or name another run with --run"
         )
-    body = {"sera": 1, "stages": stages | {stage: settings}}
+    body = {"sera": SCHEMA, "stages": stages | {stage: settings}}
     atomically(run.settings, json.dumps(body, indent=1, ensure_ascii=False, sort_keys=True).encode() + b"\n")
     return False
 

@@ -40,11 +40,16 @@ def test_a_stage_to_remake_takes_new_settings(tmp_path: Path) -> None:
     assert runs.settled(run)["train"] == {"alpha": 0.5}
 
 
-def test_unreadable_settings_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "said"), [
+    ("{", "cannot be read"), ('{"stages": {}}', "cannot be read"), ('{"sera": 1, "stages": [1]}', "cannot be read"),
+    ('{"sera": 1, "stages": {"train": 1}}', "cannot be read"),
+    ('{"sera": 2, "stages": {}}', "schema 2; this sera reads schema 1"),
+])
+def test_unreadable_settings_are_named(tmp_path: Path, text: str, said: str) -> None:
     run = runs.named(tmp_path, "r")
     run.folder.mkdir(parents=True)
-    run.settings.write_text("{")
-    with pytest.raises(DataError, match=r"settings\.json: cannot be read"):
+    run.settings.write_text(text)
+    with pytest.raises(DataError, match=rf"settings\.json: {said}"):
         runs.settled(run)
 
 
