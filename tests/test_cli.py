@@ -197,10 +197,21 @@ def test_a_second_ctrl_c_waits_for_nothing() -> None:
     assert (code, said) == (130, f"\n{door.STOPPED}\n")
 
 
-def test_a_reader_that_leaves_early_hears_no_complaint() -> None:
-    command = f"{sys.executable} -m sera_cli config show --json | head -c 1"
-    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("{", "")
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from sera_cli.__main__ import main; main(['config', 'show', '--json'])",
+        "from sera_cli import console; console.exactly('+x\\n' * 100_000)",
+    ],
+)
+def test_a_reader_that_leaves_early_hears_no_complaint(code: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_every_flag_of_a_knob_is_an_option_of_the_road() -> None:

@@ -12,6 +12,7 @@ import tomli_w
 from sera_cli import __main__ as door
 from sera_cli import store
 from sera_cli.agents import registry
+from sera_cli.cli import job
 from sera_cli.config import home
 from sera_cli.harness.rehearsal import rehearsal
 from sera_cli.types import Function, Sample, Task, Trajectory, Verdict
@@ -99,12 +100,13 @@ def test_the_same_command_goes_on_and_does_nothing_twice(example: Path, capsys: 
 def test_another_alpha_or_threshold_reuses_the_trajectories(example: Path, capsys: Captured, tmp_path: Path) -> None:
     assert road(example, "--json", "--run", "r") == 0
     first = told(capsys)
+    paid = ("2-explored.jsonl", "3-issues.jsonl", "4-reproduced.jsonl", "5-verdicts.jsonl")
+    before = [(Path(first["run"]) / name).read_bytes() for name in paid]
     general = tmp_path / "general.jsonl"
     general.write_bytes((Path(first["run"]) / "6-samples.jsonl").read_bytes())
     assert road(example, "--json", "--run", "r", "--alpha", 0.5, "--general", general, "--threshold", 0.25) == 0
     mixed = told(capsys)
-    for name in ("2-explored.jsonl", "4-reproduced.jsonl"):
-        assert len((Path(first["run"]) / name).read_bytes().splitlines()) >= first["stages"]["explored"] // 2
+    assert [(Path(first["run"]) / name).read_bytes() for name in paid] == before
     samples = store.read(Path(mixed["run"]) / "6-samples.jsonl", Sample).values()
     trained = [sample for sample in samples if not sample.heldout]
     assert sum(sample.origin == "general" for sample in trained) == len(trained) / 2
@@ -160,6 +162,16 @@ def test_the_number_of_workers_leaves_no_trace(example: Path, capsys: Captured, 
         found.append(ids(run_folder))
     assert found[0] == found[1]
     assert len(set(found[0]["2-explored"])) == len(found[0]["2-explored"])
+
+
+def test_with_a_gpu_the_student_that_fits_is_named(
+    example: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "_gpu", lambda: 24 * 2**30)
+    assert road(example, "--dry-run") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1] == "For a real run, with a student that this machine's GPU can train:"
+    assert lines[2].endswith(" --teacher openai:MODEL --teacher-url URL --student Qwen/Qwen3-4B --method lora")
 
 
 def test_a_dry_run_foretells_and_writes_nothing(example: Path, capsys: Captured) -> None:

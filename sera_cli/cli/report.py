@@ -222,7 +222,16 @@ def _prepared(prepared: "Prepared") -> str:
     heldout = sum(sample.heldout for sample in prepared.samples)
     kept = _listed(dict(sorted(kinds.items())))
     spare = f"; {prepared.unneeded} more were not needed" if prepared.unneeded else ""
-    return f"{kept}, {heldout} held out{spare}; dropped: {_listed(prepared.dropped)}"
+    return f"{kept}, {heldout} held out{spare}; dropped: {_dropped(prepared.dropped)}"
+
+
+def _dropped(counts: Mapping[str, int]) -> str:
+    """`{"second: empty patch": 1}` as words, by origin."""
+    reasons: dict[str, list[str]] = {}
+    for name, count in counts.items():
+        origin, _, reason = name.partition(": ")
+        reasons.setdefault(origin, []).append(f"{count} {reason}")
+    return ", ".join(f"{origin} ({', '.join(said)})" for origin, said in reasons.items()) or "none"
 
 
 def _trained(trained: "Trained") -> str:
