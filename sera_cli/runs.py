@@ -113,7 +113,8 @@ def settled(run: Run) -> dict[str, Settings]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError("cannot be read; restore it, or start another run with --run", run.settings) from error
     if schema != SCHEMA:
-        raise DataError(f"schema {schema}; this sera reads schema {SCHEMA}: use the version that wrote it", run.settings)
+        text = f"schema {schema}; this sera reads schema {SCHEMA}: use the version that wrote it"
+        raise DataError(text, run.settings)
     return stages
 
 
