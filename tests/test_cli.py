@@ -49,10 +49,10 @@ def registered(folder: Path, *cards: AgentCard) -> None:
         registry.register(config.home("data"), one, weights)
 
 
-def sample(ident: str, *, kept: int = 3) -> Sample:
+def sample(ident: str, *, kept: int = 3, heldout: bool = False) -> Sample:
     messages = ({"role": "user", "content": "Mend [it].", "train": False},
                 {"role": "assistant", "content": "Mended.", "train": True})
-    return Sample(id=ident, messages=messages, origin="first", kept=kept, steps=3, tokens=100)
+    return Sample(id=ident, messages=messages, origin="first", kept=kept, steps=3, tokens=100, heldout=heldout)
 
 
 def a_run(project: Path, name: str = "shop-01234567") -> Path:
@@ -61,7 +61,7 @@ def a_run(project: Path, name: str = "shop-01234567") -> Path:
     folder.mkdir(parents=True)
     function = Function(id="f" * 12, path="a.py", name="f", line=1, end_line=3, signature="f()")
     write(folder / "1-functions.jsonl", Function, [function])
-    write(folder / "6-samples.jsonl", Sample, [sample("aaaa11112222"), sample("bbbb11112222", kept=2)])
+    write(folder / "6-samples.jsonl", Sample, [sample("aaaa11112222"), sample("bbbb11112222", kept=2, heldout=True)])
     return folder
 
 
@@ -324,8 +324,12 @@ def test_data_show_lists_samples_and_prints_one(tmp_path: Path, capsys: Captured
     folder = a_run(tmp_path)
     assert sera("data", "show", folder.name, "-C", tmp_path) == 0
     said = capsys.readouterr()
-    assert [line.split()[0] for line in said.out.splitlines()] == ["sample", "aaaa11112222", "bbbb11112222"]
-    assert said.err == "2 samples, 2 first, 1 cut to the context, 200 tokens\n"
+    assert [line.split() for line in said.out.splitlines()] == [
+        ["sample", "origin", "use", "recall", "steps", "kept", "tokens"],
+        ["aaaa11112222", "first", "trained", "3", "3", "100"],
+        ["bbbb11112222", "first", "held", "out", "3", "2", "100"],
+    ]
+    assert said.err == "2 samples, 2 first, 1 held out, 1 cut to the context, 200 tokens\n"
     assert sera("data", "show", folder / "6-samples.jsonl", "aaaa") == 0
     assert capsys.readouterr().out == "── user\nMend [it].\n── assistant (trained)\nMended.\n"
     assert sera("data", "show", folder.name, "cccc", "-C", tmp_path) == 2
@@ -335,6 +339,9 @@ def test_agents_are_listed_shown_found_and_removed(tmp_path: Path, capsys: Captu
     registered(tmp_path, card(), card(), card("web"))
     assert sera("agents", "list", "--json") == 0
     assert [row["agent"] for row in json.loads(capsys.readouterr().out)] == ["shop@1", "shop@2", "web@1"]
+    assert sera("agents", "list") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert rows[2] == "shop@2 shop 01234567 rehearsal-1 lora 40 1.0 rehearsal 2026-01-02".split()
     assert sera("agents", "path", "shop") == 0
     newest = Path(capsys.readouterr().out.strip())
     assert newest == config.home("data") / "agents" / "shop" / "2"

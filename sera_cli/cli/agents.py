@@ -32,7 +32,7 @@ def list_agents(*, json: Json = False) -> None:
         columns = ("agent", "repository", "commit", "base", "method", "samples", "alpha", "teacher", "created")
         show(table(columns, [
             (called(card), Path(card.repository).name, card.commit[:8], Path(card.base).name, card.method, card.samples,
-             card.alpha, card.teacher, card.created) for card in cards
+             card.alpha, card.teacher, card.created[:10]) for card in cards
         ]))
 
 

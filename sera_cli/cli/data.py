@@ -32,9 +32,9 @@ def show_data(
     elif json:
         document([one.model_dump(exclude={"messages"}) for one in samples])
     else:
-        show(table(("sample", "origin", "recall", "steps", "kept", "tokens"), [
-            (one.id, one.origin, "" if one.recall is None else f"{one.recall:.2f}", one.steps, one.kept, one.tokens)
-            for one in samples
+        show(table(("sample", "origin", "use", "recall", "steps", "kept", "tokens"), [
+            (one.id, one.origin, "held out" if one.heldout else "trained", "" if one.recall is None else
+             f"{one.recall:.2f}", one.steps, one.kept, one.tokens) for one in samples
         ]))
         say(", ".join(summary(samples)))
 
@@ -71,6 +71,7 @@ def summary(samples: list["Sample"]) -> list[str]:
     from collections import Counter
 
     origins = Counter(sample.origin for sample in samples)
+    heldout = sum(sample.heldout for sample in samples)
     cut = sum(sample.kept < sample.steps for sample in samples)
     return [f"{len(samples)} samples", *(f"{count} {origin}" for origin, count in sorted(origins.items())),
-            f"{cut} cut to the context", f"{sum(sample.tokens for sample in samples)} tokens"]
+            f"{heldout} held out", f"{cut} cut to the context", f"{sum(sample.tokens for sample in samples)} tokens"]
