@@ -348,6 +348,15 @@ def test_a_repository_without_python_is_told(repository: Make, capsys: Captured)
     assert list((without / ".sera" / "runs").iterdir()) == []
 
 
+def test_a_recipe_that_cannot_be_had_costs_no_rollout(
+    example: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERA_TRAIN_RECIPE", "nosuch")
+    assert road(example, "--run", "r") == 2
+    assert "nosuch" in capsys.readouterr().err.splitlines()[-1]
+    assert [file.name for file in (example / ".sera" / "runs" / "r").glob("*.jsonl")] == ["1-functions.jsonl"]
+
+
 def test_a_student_that_cannot_be_had_costs_no_rollout(example: Path, capsys: Captured, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert road(example, "--run", "r", "--student", tmp_path / "empty") == 3

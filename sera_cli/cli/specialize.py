@@ -61,8 +61,9 @@ def _specialize(job: Job, shown: Board) -> Outcome:
 
     with stages.timed(job, "mine"):
         stages.mine(job, shown)
-    with stages.timed(job, "student"):  # a student that cannot be had is found out before a teacher is paid
+    with stages.timed(job, "student"):  # a student or recipe that cannot be had is found out before a teacher is paid
         student = stages.the_student(job, shown)
+        stages.the_recipe(job, student)
     with stages.timed(job, "generate"):
         tally = stages.generate(job, shown)
     with stages.timed(job, "prepare"):

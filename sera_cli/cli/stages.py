@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sera_cli.data.prepare import Prepared
     from sera_cli.harness.loop import Limits
     from sera_cli.svg.pipeline import Goal, Tally
+    from sera_cli.train.recipe import Recipe
     from sera_cli.train.sft import Trained
     from sera_cli.train.student import Student
     from sera_cli.types import AgentCard, Function, Record, Sample
@@ -102,11 +103,10 @@ def train(job: Job, student: "Student", board: Board) -> "Trained":
 
     from sera_cli.runs import settle, settled
     from sera_cli.store import atomically
-    from sera_cli.train.recipe import recipe
     from sera_cli.train.sft import Trained
     from sera_cli.train.sft import train as run
 
-    chosen = recipe(job.config.train.recipe, method=job.config.train.method, rehearsal=student.rehearsal)
+    chosen = the_recipe(job, student)
     data = samples(job)
     settings = {
         "data": data_digest(data), "student": student.name, "context": student.context,
@@ -147,6 +147,13 @@ def the_student(job: Job, board: Board) -> "Student":
         job.student, home("cache"), context=job.config.student.context,
         on_progress=lambda step, steps, _: board("student", step, steps, "made once per machine"),
     )  # fmt: skip
+
+
+def the_recipe(job: Job, student: "Student") -> "Recipe":
+    """How it is to be trained. Raises ConfigError for a recipe that cannot be read."""
+    from sera_cli.train.recipe import recipe
+
+    return recipe(job.config.train.recipe, method=job.config.train.method, rehearsal=student.rehearsal)
 
 
 def goal(job: Job) -> "Goal":
