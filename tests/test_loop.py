@@ -2,15 +2,17 @@ import json
 import subprocess
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from sera_cli import git
 from sera_cli.errors import AuthError, Cancelled, ContextOverflow, ModelError, Unreachable
+from sera_cli.harness import loop
 from sera_cli.harness.loop import Limits, opening, solve, steps
 from sera_cli.harness.sandbox.folder import FolderSandbox
 from sera_cli.harness.tools import Toolbox
-from sera_cli.types import Task, Trajectory, Usage
+from sera_cli.types import Reply, Task, Trajectory, Usage
 from tests.scripted import Line, Scripted, calls, says
 
 TASK = Task(id="t1", repo="r", commit="c", statement="Something is off in `f`.", source="s")
@@ -96,6 +98,20 @@ def test_the_step_limit_ends_a_rollout_with_the_patch_so_far(base: Path) -> None
 def test_a_deadline_ends_a_rollout_after_the_step_that_passed_it(base: Path) -> None:
     done = solved(base, calls("bash", command="sleep 0.3"), seconds=0.2)
     assert (done.exit, len(done.steps)) == ("deadline", 1)
+
+
+def test_a_model_that_takes_its_time_uses_up_none_of_that_for_commands(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+
+    def slow(_: object) -> Reply:
+        clock[0] += 3600.0
+        return calls("submit")
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    done = solved(base, EDIT, slow, slow, seconds=1800.0)
+    assert (done.exit, done.seconds) == ("submitted", 7200.0)
 
 
 def test_a_command_that_hangs_is_stopped_and_told_of(base: Path) -> None:

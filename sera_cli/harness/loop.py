@@ -18,7 +18,10 @@ NO_CALL = "there is no tool call in it"
 
 
 class Limits(Value):
-    """Bounds of one rollout. 115 steps and 3 requeries are SWE-agent's and the SERA paper's (section 3.1)."""
+    """Bounds of one rollout. 115 steps and 3 requeries are SWE-agent's and the SERA paper's (section 3.1).
+
+    `seconds` is for all its commands together, and does not count the time that the model takes to answer.
+    """
 
     steps: int = 115
     requeries: int = 3
@@ -56,9 +59,8 @@ def steps(
 
     Raises what the model or the sandbox raises, and Cancelled between turns.
     """
-    started = time.monotonic()
     tools = list(specs())
-    failures = 0
+    failures, acting = 0, 0.0
     for number in count(1):
         if cancelled():
             raise Cancelled("the rollout was stopped; it begins again with the next run")
@@ -66,9 +68,10 @@ def steps(
         reply = _checked(model.reply(messages, tools, on_text=on_text))
         on_reply(reply)
         failures = failures + 1 if reply.problem else 0
+        answered = time.monotonic()
         results, done = ([], False) if reply.problem else _act(reply, toolbox)
-        late = time.monotonic() - started > limits.seconds
-        exit_ = _exit(done, failures > limits.requeries, number >= limits.steps, late)
+        acting += time.monotonic() - answered
+        exit_ = _exit(done, failures > limits.requeries, number >= limits.steps, acting > limits.seconds)
         if reply.problem and not exit_:
             results = _requery(reply)
         messages += [reply.message, *results]
