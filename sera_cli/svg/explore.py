@@ -45,21 +45,26 @@ def tasks(functions: list[Function], repo: str, commit: str, seed: int) -> list[
     return sorted(made, key=lambda task: task.id)
 
 
+def rollout(task: Task, bench: Bench, *, seed: int, attempt: int) -> Trajectory:
+    """One rollout by a new teacher in a new sandbox."""
+    return solve(
+        task,
+        bench.teacher(seed),
+        bench.sandbox(),
+        bench.limits,
+        seed=seed,
+        attempt=attempt,
+        cancelled=bench.cancelled,
+    )
+
+
 def explore(task: Task, attempt: int, bench: Bench) -> Trajectory:
     """Tries up to `bench.tries` times, with a fresh vague report each time, until the teacher accepts its own patch."""
     usage = Usage()
     for number in range(1, bench.tries + 1):
         seed = seed_of("explore", bench.seed, task.id, attempt, number)
         told = task.model_copy(update={"statement": vague(task, seed)})
-        trajectory = solve(
-            told,
-            bench.teacher(seed),
-            bench.sandbox(),
-            bench.limits,
-            seed=seed,
-            attempt=attempt,
-            cancelled=bench.cancelled,
-        )
+        trajectory = rollout(told, bench, seed=seed, attempt=attempt)
         judged = check(bench.teacher(seed_of("check", seed)), trajectory)
         usage += judged.usage
         trajectory = judged.model_copy(update={"tries": number, "usage": usage})
