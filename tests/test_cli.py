@@ -341,7 +341,7 @@ def test_agents_are_listed_shown_found_and_removed(tmp_path: Path, capsys: Captu
     assert [row["agent"] for row in json.loads(capsys.readouterr().out)] == ["shop@1", "shop@2", "web@1"]
     assert sera("agents", "list") == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert rows[2] == "shop@2 shop 01234567 rehearsal-1 lora 40 1.0 rehearsal 2026-01-02".split()
+    assert rows[2] == ["shop@2", "shop", "01234567", "rehearsal-1", "lora", "40", "1.0", "rehearsal", "2026-01-02"]
     assert sera("agents", "path", "shop") == 0
     newest = Path(capsys.readouterr().out.strip())
     assert newest == config.home("data") / "agents" / "shop" / "2"
