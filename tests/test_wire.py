@@ -169,6 +169,7 @@ def test_calls_are_numbered_within_their_turn() -> None:
     ('<tool_call>\n{"name": "bash"}\n</tool_call>', 'exactly "name" (a string) and "arguments" (an object)'),
     ('<tool_call>\n["bash"]\n</tool_call>', 'exactly "name" (a string) and "arguments" (an object)'),
     ('<tool_call>\n{"name": "", "arguments": {}}\n</tool_call>', 'exactly "name" (a string)'),
+    ('<tool_call>\n{"name": "\\ud800", "arguments": {}}\n</tool_call>', 'exactly "name" (a string)'),
     ('<tool_call>\n{"name": "b", "arguments": {}, "id": 1}\n</tool_call>', 'exactly "name" (a string)'),
     ('<tool_call>\n{"name": "b", "arguments": {"a": "x\ny"}}\n</tool_call>', "Invalid control character"),
     ('<tool_call>\n{"name": "b", "arguments": {"a": NaN}}\n</tool_call>', "not JSON compliant"),

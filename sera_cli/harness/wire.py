@@ -17,6 +17,8 @@ from sera_cli.types import Message, Reply, ToolCall
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 TAG = re.compile(r"<(/?(?:think|tool_call|tool_response)>)")
+HALF = re.compile(r"[\ud800-\udfff]")
+"""Half a surrogate pair: JSON can spell it, and no file can hold it."""
 THINKING = re.compile(r"\s*<think>(.*?)</think>", re.DOTALL)
 
 
@@ -173,7 +175,7 @@ def _calls(text: str) -> Iterator[tuple[str, str]]:
 
 def _named(value: object) -> tuple[str, str]:
     match value:
-        case {"name": str(name), "arguments": dict(arguments), **rest} if name and not rest:
+        case {"name": str(name), "arguments": dict(arguments), **rest} if name and not rest and not HALF.search(name):
             return name, _json(arguments)
         case {"name": str(), "arguments": str()}:
             raise ValueError("the arguments of the tool call must be a JSON object, not a string")
@@ -181,9 +183,9 @@ def _named(value: object) -> tuple[str, str]:
 
 
 def _json(value: object) -> str:
-    """As the chat templates write it; half a surrogate pair, which no text file can hold, stays escaped."""
+    """As the chat templates write it; half a surrogate pair stays escaped."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return json.dumps(value) if re.search(r"[\ud800-\udfff]", text) else text
+    return json.dumps(value) if HALF.search(text) else text
 
 
 def _skip(text: str, at: int) -> int:
