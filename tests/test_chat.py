@@ -13,7 +13,7 @@ from sera_cli.cli import chat
 from sera_cli.config import home
 from sera_cli.errors import ContextOverflow
 from sera_cli.git import export, open_repository
-from sera_cli.harness.loop import Limits
+from sera_cli.harness.loop import NO_CALL, Limits
 from sera_cli.harness.sandbox.folder import FolderSandbox
 from sera_cli.harness.tools import Toolbox
 from sera_cli.types import AgentCard, Message, Reply
@@ -99,6 +99,8 @@ def test_a_reply_is_shown_with_its_thought_and_its_calls() -> None:
     thinking = SUBMIT.model_copy(update={"message": SUBMIT.message | {"reasoning_content": "All done.\n"}})
     assert chat.in_words(thinking) == "· All done.\n> submit"
     assert chat.in_words(says("Hello.")) == "Hello."
+    assert chat.in_words(says("So: {").model_copy(update={"problem": "bad JSON"})) == "So: {\n! bad JSON"
+    assert chat.in_words(says("Hello.").model_copy(update={"problem": NO_CALL})) == "Hello."
     assert chat.in_words(EDIT).startswith("> str_replace_editor command='str_replace' path='/testbed/a.py'")
 
 

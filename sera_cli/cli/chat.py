@@ -98,11 +98,13 @@ def ending_well(tell: Callable[[str], None], *, goes_on: bool) -> Iterator[None]
 
 def in_words(reply: "Reply") -> str:
     """A reply for a person: what the agent thinks and says, and each call as it will be carried out."""
+    from sera_cli.harness.loop import NO_CALL
+
     message = reply.message
     thought = str(message.get("reasoning_content") or message.get("reasoning") or "").strip()
     said = str(message.get("content") or "").strip()
     calls = [call_in_words(call.name, call.arguments) for call in reply.calls]
-    trouble = [f"! {reply.problem}"] if reply.problem and not said else []
+    trouble = [f"! {reply.problem}"] if reply.problem and not (said and reply.problem == NO_CALL) else []
     return "\n".join(part for part in [thought and f"· {thought}", said, *calls, *trouble] if part)
 
 
@@ -138,11 +140,14 @@ def chosen(agent: str) -> "AgentCard":
 
 def answering(card: "AgentCard") -> "Model":
     """The agent's weights on its base, loaded into this process."""
+    from transformers.utils import logging
+
     from sera_cli.agents.local import LocalModel
     from sera_cli.agents.registry import folder
     from sera_cli.config import home
     from sera_cli.train.student import student
 
+    logging.disable_progress_bar()
     base = student(card.base, home("cache"), context=card.context).base
     say(f"{card.name}@{card.version} on {card.base}" + (f". {card.note}" if card.note else ""))
     return LocalModel(base, folder(home("data"), card), name=f"{card.name}@{card.version}", context=card.context)
