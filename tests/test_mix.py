@@ -22,10 +22,10 @@ def counts(repo: int, general: int, alpha: float) -> tuple[int, int]:
     return sum(s.origin == "first" for s in made), sum(s.origin == "general" for s in made)
 
 
-@pytest.mark.parametrize(("alpha", "general"), [(1.0, 0), (0.75, 13), (0.5, 40), (0.25, 120), (0.0, 40)])
+@pytest.mark.parametrize(("alpha", "general"), [(1.0, 0), (0.75, 13), (0.5, 40), (0.25, 120)])
 def test_alpha_decides_how_many_general_samples_go_with_forty(alpha: float, general: int) -> None:
     assert needed(40, alpha) == general
-    assert counts(40, 200, alpha) == (40 if alpha else 0, general)
+    assert counts(40, 200, alpha) == (40, general)
 
 
 def test_short_general_data_shrink_the_repository_and_it_is_said() -> None:
@@ -41,10 +41,15 @@ def test_enough_general_data_need_no_note() -> None:
     assert mix(samples(40, "first"), samples(13, "general"), 0.75, 0).note == ""
 
 
+def test_alpha_zero_takes_all_general_samples() -> None:
+    assert needed(40, 0.0) == 0
+    assert counts(40, 200, 0.0) == (0, 200)
+
+
 def test_alpha_zero_leaves_the_repository_out_however_little_replaces_it() -> None:
     made = mix(samples(5, "first"), samples(3, "general"), 0.0, 0)
     assert [s.origin for s in made.samples] == ["general"] * 3
-    assert made.note == "3 general samples are there, 5 would replace the repository's"
+    assert made.note == ""
 
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])

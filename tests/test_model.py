@@ -190,3 +190,14 @@ def test_a_key_is_stripped_refused_when_no_header_can_hold_it_and_never_quoted(m
 def test_an_url_that_is_none_is_an_error() -> None:
     with pytest.raises(ModelError, match="URL"):
         ChatCompletions(chat_client("nonsense", "", 5.0, 1), "glm", seed=0, temperature=0, max_tokens=1).reply(ASK, [])
+
+
+def test_a_wait_may_be_named_as_a_date() -> None:
+    from datetime import UTC, datetime, timedelta
+    from email.utils import format_datetime
+
+    from sera_cli.harness.model import _named_wait
+
+    assert 50 < _named_wait(format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)) <= 60
+    assert _named_wait("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+    assert (_named_wait("7"), _named_wait("9999"), _named_wait("soon"), _named_wait("")) == (7.0, 600.0, 0.0, 0.0)

@@ -113,6 +113,21 @@ def test_another_alpha_or_threshold_reuses_the_trajectories(example: Path, capsy
     assert mixed["agent"] == "timesheet@2"
 
 
+def test_alpha_zero_trains_on_general_data_alone_and_asks_no_teacher(
+    example: Path, capsys: Captured, tmp_path: Path
+) -> None:
+    assert road(example, "--json", "--run", "r") == 0
+    general = tmp_path / "general.jsonl"
+    general.write_bytes((Path(told(capsys)["run"]) / "6-samples.jsonl").read_bytes())
+    assert road(example, "--json", "--run", "zero", "--alpha", 0, "--general", general) == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    assert (found["stages"]["explored"], found["stages"]["samples"]) == (0, 4)
+    assert {one.origin for one in store.read(Path(found["run"]) / "6-samples.jsonl", Sample).values()} == {"general"}
+    assert found["loss"]["heldout_agent"] is None
+    assert registry.find(home("data"), found["agent"]).alpha == 0
+
+
 def test_another_teacher_is_refused_for_an_existing_run_and_the_key_named(example: Path, capsys: Captured) -> None:
     assert road(example, "--run", "r", verb="mine") == 0
     assert road(example, "--run", "r", verb="generate") == 0

@@ -154,8 +154,6 @@ def _check(job: Job) -> None:
     mix, named = job.config.mix, job.config.teacher.model
     if mix.alpha < 1 and not mix.general:
         raise ConfigError(f"alpha {mix.alpha} wants general data beside the repository's; name it with --general FILE")
-    if mix.alpha == 0:
-        raise ConfigError("alpha 0 trains on nothing from the repository; give --alpha above 0")
     if mix.general:
         _can_be_read(Path(mix.general))
     if not job.rehearsing and not job.config.student.model:

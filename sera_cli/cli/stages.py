@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sera_cli.cli import job as jobs
 from sera_cli.cli.job import Job
-from sera_cli.console import Board
+from sera_cli.console import Board, say
 
 if TYPE_CHECKING:
     from sera_cli.data.prepare import Prepared
@@ -103,6 +103,7 @@ def train(job: Job, student: "Student", board: Board) -> "Trained":
 
     from sera_cli.runs import settle, settled
     from sera_cli.store import atomically
+    from sera_cli.train.plan import machine_memory, plan
     from sera_cli.train.sft import Trained
     from sera_cli.train.sft import train as run
 
@@ -116,9 +117,16 @@ def train(job: Job, student: "Student", board: Board) -> "Trained":
     if settled(job.run).get("train") == settings and job.run.adapter.exists() and kept.exists():
         return Trained.model_validate_json(kept.read_bytes())
     shutil.rmtree(job.run.adapter, ignore_errors=True)
+    taught = [sample for sample in data if not sample.heldout]
+    ahead = plan(student, chosen, [sample.tokens for sample in taught], available=machine_memory())
+    say(
+        f"training {ahead.trainable:,} of {ahead.parameters:,} parameters: {ahead.steps} steps, {ahead.tokens:,} "
+        f"tokens, {ahead.verdict}",
+        prose=True,
+    )
     done = run(
-        [sample for sample in data if not sample.heldout], [sample for sample in data if sample.heldout],
-        student, chosen, job.run.adapter, seed=job.config.generate.seed,
+        taught, [sample for sample in data if sample.heldout], student, chosen, job.run.adapter,
+        seed=job.config.generate.seed,
         on_progress=lambda step, steps, loss: board("train", step, steps, f"loss {loss:.3f}"),
     )  # fmt: skip
     atomically(kept, done.model_dump_json(indent=1).encode() + b"\n")
@@ -157,11 +165,11 @@ def the_recipe(job: Job, student: "Student") -> "Recipe":
 
 
 def goal(job: Job) -> "Goal":
-    """What generation is to reach: the samples wanted, and those held out beside them."""
+    """What generation is to reach: the samples wanted, and those held out beside them; at alpha 0 none."""
     from sera_cli.data.prepare import quota, spare
     from sera_cli.svg.pipeline import Goal
 
-    first, second = quota(job.samples + spare(job.samples))
+    first, second = quota(job.samples + spare(job.samples) if job.config.mix.alpha else 0)
     return Goal(first=first, second=second, threshold=job.config.verify.threshold)
 
 

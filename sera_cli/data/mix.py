@@ -15,28 +15,27 @@ class Mixture(Value):
 
 
 def needed(repo: int, alpha: float) -> int:
-    """How many general samples go with so many of the repository's; at alpha 0, as many in place of them."""
+    """How many general samples go with so many of the repository's. At alpha 0 there is no such number: it says 0."""
     if not 0 <= alpha <= 1:
         raise ConfigError(f"alpha is {alpha}; it is the repository's share of the training data, from 0 to 1")
-    return repo if alpha == 0 else round(repo * (1 - alpha) / alpha)
+    return round(repo * (1 - alpha) / alpha) if alpha else 0
 
 
 def mix(repo: Sequence[Sample], general: Sequence[Sample], alpha: float, seed: int) -> Mixture:
     """`repo` and as many of `general` as give alpha, exact to one sample, whatever the order of the input.
 
-    When general data are short, all of them are taken and fewer of the repository's.
+    At alpha 0 it is all of `general` and nothing of `repo`. When general data are short, all of them are taken and
+    fewer of the repository's.
     """
-    wanted = needed(len(repo), alpha)
+    wanted = needed(len(repo), alpha) if alpha else len(general)
     keep = len(repo) if alpha else 0
     note = ""
-    if wanted > len(general) and alpha:
+    if wanted > len(general):
         keep = round(len(general) * alpha / (1 - alpha))
         note = (
             f"{wanted} general samples are needed for alpha {alpha:g} and {len(general)} are there, "
             f"so {keep} of the repository's {len(repo)} samples are used; give more general data to use all"
         )
-    elif wanted > len(general):
-        note = f"{len(general)} general samples are there, {wanted} would replace the repository's"
     chance = Random(seed)
     chosen = _some(repo, keep, chance) + _some(general, min(wanted, len(general)), chance)
     chance.shuffle(chosen)

@@ -58,7 +58,7 @@ def prepare(
     tokens. `general` is a JSONL file, needed when alpha is below 1. Raises ConfigError when it is not named, DataError
     when nothing is left to learn from, and what reading the file raises.
     """
-    if needed(samples, alpha) and general is None:
+    if alpha < 1 and general is None:
         raise ConfigError(f"alpha {alpha:g} mixes in general data; name a JSONL file of it with --general")
     dropped: Counter[str] = Counter()
     notes: list[str] = []
@@ -69,10 +69,12 @@ def prepare(
     second = _lessons(verified, "second", verdicts, trim, dropped)
     learned, held = _hold_out(_pick(first, second, samples, notes), chain(second, first), notes)
     tools = next((rollout.tools for rollout in chain(passed, verified)), ())
-    more = needed(len(learned), alpha)
+    more = needed(len(learned), alpha) if alpha else samples
     others = read(general, more, dropped, trim=trim, tools=tools, seed=seed) if general and more else []
     mixture = mix([lesson.sample for lesson in learned], others, alpha, seed)
     notes += [mixture.note] if mixture.note else []
+    if not alpha and len(others) < samples:
+        notes.append(f"{len(others)} of the {samples} samples wanted: the general data have no more")
     counts = {reason: count for reason, count in sorted(dropped.items()) if count}
     if not mixture.samples:
         why = ", ".join(f"{count} {reason}" for reason, count in counts.items()) or "no rollouts"

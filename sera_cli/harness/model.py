@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sera_cli.errors import AuthError, ConfigError, ContextOverflow, DataError, ModelError, Unreachable
@@ -181,8 +183,18 @@ def _again(error: Exception) -> bool | float:
         return isinstance(error, httpx.TransportError) and not hopeless
     if error.response.status_code not in RETRIED:
         return False
-    after = error.response.headers.get("Retry-After", "")
-    return min(float(after), 600.0) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", after) else True
+    return _named_wait(error.response.headers.get("Retry-After", "")) or True
+
+
+def _named_wait(after: str) -> float:
+    """Seconds that a Retry-After asks for, as a number or as a date; 600 at most, 0 where it asks for nothing."""
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", after):
+        return min(float(after), 600.0)
+    try:
+        until = parsedate_to_datetime(after)
+    except ValueError:
+        return 0.0
+    return min(max((until - datetime.now(UTC)).total_seconds(), 0.0), 600.0)
 
 
 def _message(response: "httpx.Response") -> str:

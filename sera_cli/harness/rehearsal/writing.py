@@ -13,6 +13,8 @@ NAMED = 0.75
 """Of the rest, the share that at least names the function."""
 PATHED = 0.4
 """Of the reports that name a function, the share that also names its file."""
+MUTE = 0.02
+"""Of all patches, the share about which nothing is written, however often it is asked for."""
 LONG = 150
 """Characters of a demonstration up to which a report is a single line."""
 
@@ -26,6 +28,8 @@ class Subject(NamedTuple):
 
 def issue(work: Work, dice: Random) -> str:
     """A report in <output> tags. Some tell the symptom, some only name the function, some not even that."""
+    if Random(work.patch).random() < MUTE:
+        return say("issue", "mute", dice)
     subject = _subject(work)
     if subject.kind and dice.random() < CLEAR:
         names = {"name": "value", "type": "right type", **subject.names, "function": subject.function}
