@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sera_cli.errors import DataError
+from sera_cli.train import memory
 from sera_cli.train.corpus import conversation, functions, library, sources
 from sera_cli.train.metrics import Progress
 from sera_cli.types import Value, digest
@@ -79,6 +80,7 @@ def build(
     The same sources, seed and thread count make the same bytes.
     """
     hush()
+    memory.keep()
     texts = sources(root or library())
     tokenizer = _tokenizer(texts, making)
     rows = _rows(texts, tokenizer, making)

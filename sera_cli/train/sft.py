@@ -11,6 +11,7 @@ from typing import Any
 
 from sera_cli import templates
 from sera_cli.errors import ConfigError, DataError, ModelError
+from sera_cli.train import memory
 from sera_cli.train.embedded import hush
 from sera_cli.train.metrics import Log, Progress, callback
 from sera_cli.train.recipe import Recipe
@@ -62,6 +63,7 @@ def train(
         raise DataError("no samples to train on; generate more, or lower verify.threshold")
     _one_device()
     hush()
+    memory.keep()
     with _appearing(out) as part:
         course = Course(rows(samples, student), rows(heldout, student), student, recipe, seed, part)
         return _train(course, on_progress)
