@@ -125,7 +125,11 @@ class Policy(Value):
 
 
 class Trajectory(Record):
-    """A rollout from first message to exit. `check` is the teacher's own verdict on it, `tries` how often it began."""
+    """A rollout from first message to exit. `check` is the teacher's own verdict on it.
+
+    `rejected` are the rollouts of the same work that its teacher refused before it: nothing to imitate, and what a
+    critic learns from. `usage` counts them and the judging too.
+    """
 
     task: Task
     policy: Policy
@@ -136,7 +140,7 @@ class Trajectory(Record):
     exit: Exit
     error: str = ""
     check: bool | None = None
-    tries: int = 1
+    rejected: tuple["Trajectory", ...] = ()
     usage: Usage = Usage()
     seconds: float = 0.0
 

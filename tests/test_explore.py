@@ -61,7 +61,7 @@ def test_a_rejected_rollout_is_begun_again_with_another_report(tmp_path: Path) -
         return heard[-1]
 
     done = explore(task(), 1, bench(exported(tmp_path), teacher))
-    assert (done.check, done.tries, done.accepted) == (True, 2, True)
+    assert (done.check, [one.check for one in done.rejected], done.accepted) == (True, [False], True)
     assert done.usage == Usage(prompt=62, cached=30, completion=14)
     first, second = heard[0].heard[0][1], heard[2].heard[0][1]
     assert first != second
@@ -71,12 +71,12 @@ def test_a_rejected_rollout_is_begun_again_with_another_report(tmp_path: Path) -
 def test_after_three_rejections_the_last_rollout_stands_as_rejected(tmp_path: Path) -> None:
     parts = iter([(EDIT, SUBMIT), (NO,)] * 3)
     done = explore(task(), 1, bench(exported(tmp_path), lambda seed: Scripted(*next(parts))))
-    assert (done.check, done.tries, done.accepted) == (False, 3, False)
+    assert (done.check, len(done.rejected), done.accepted) == (False, 2, False)
 
 
 def test_a_broken_rollout_is_not_begun_again(tmp_path: Path) -> None:
     done = explore(task(), 1, bench(exported(tmp_path), lambda seed: Scripted(ModelError("500"))))
-    assert (done.failed, done.tries) == (True, 1)
+    assert (done.failed, done.rejected) == (True, ())
 
 
 def test_another_attempt_draws_another_seed(tmp_path: Path) -> None:

@@ -59,18 +59,20 @@ def rollout(task: Task, bench: Bench, *, seed: int, attempt: int) -> Trajectory:
 
 
 def explore(task: Task, attempt: int, bench: Bench) -> Trajectory:
-    """Tries up to `bench.tries` times, with a fresh vague report each time, until the teacher accepts its own patch."""
-    usage = Usage()
+    """Tries up to `bench.tries` times, with a fresh vague report each time, until the teacher accepts its own patch.
+
+    What it refused before goes with the record, as `rejected`.
+    """
+    judged: list[Trajectory] = []
     for number in range(1, bench.tries + 1):
         seed = seed_of("explore", bench.seed, task.id, attempt, number)
         told = task.model_copy(update={"statement": vague(task, seed)})
         trajectory = rollout(told, bench, seed=seed, attempt=attempt)
-        judged = check(bench.teacher(seed_of("check", seed)), trajectory)
-        usage += judged.usage
-        trajectory = judged.model_copy(update={"tries": number, "usage": usage})
-        if judged.check or judged.failed:
+        judged.append(check(bench.teacher(seed_of("check", seed)), trajectory))
+        if judged[-1].check or judged[-1].failed:
             break
-    return trajectory
+    spent = sum((one.usage for one in judged), Usage())
+    return judged[-1].model_copy(update={"rejected": tuple(judged[:-1]), "usage": spent})
 
 
 def vague(task: Task, seed: int) -> str:
