@@ -1,6 +1,7 @@
 """What many tests start from: a real small repository, and a home of their own."""
 
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 IDENTITY = ("-c", "user.name=A Person", "-c", "user.email=person@example.com")
+
+
+def pytest_configure() -> None:
+    """Whoever started the tests in the background had Ctrl-C ignored, and what they start would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def commit(repo: Path, message: str = "one") -> None:
