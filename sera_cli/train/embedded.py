@@ -90,7 +90,9 @@ def build(
 
 
 def hush() -> None:
-    """No usage statistics (TRL sends some when a trainer is made), and no progress bars but ours."""
+    """No usage statistics (TRL sends some for each trainer), no progress bars but ours, no talk between libraries."""
+    import warnings
+
     import datasets
     import huggingface_hub.constants
     from transformers.utils import logging
@@ -99,6 +101,7 @@ def hush() -> None:
     datasets.disable_progress_bars()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers|peft|trl")
 
 
 def _tokenizer(texts: dict[str, str], making: Making) -> Any:
