@@ -10,10 +10,11 @@ import pytest
 import tomli_w
 
 from sera_cli import __main__ as door
-from sera_cli import store
+from sera_cli import runs, store
 from sera_cli.agents import registry
 from sera_cli.cli import job
 from sera_cli.config import home
+from sera_cli.errors import DataError
 from sera_cli.harness.rehearsal import rehearsal
 from sera_cli.types import Function, Sample, Task, Trajectory, Verdict
 from tests.chat_server import Answer, Body, completion, serving
@@ -111,6 +112,29 @@ def test_another_alpha_or_threshold_reuses_the_trajectories(example: Path, capsy
     trained = [sample for sample in samples if not sample.heldout]
     assert sum(sample.origin == "general" for sample in trained) == len(trained) / 2
     assert mixed["agent"] == "timesheet@2"
+
+
+def test_weights_of_a_training_cut_short_are_never_taken_for_those_of_other_settings(
+    example: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert road(example, "--json", "--run", "r") == 0
+    first = told(capsys)
+    settle = runs.settle
+
+    def cut(run: runs.Run, stage: str, settings: dict[str, Any], *, remake: bool = False) -> bool:
+        if stage == "train":
+            raise DataError("cut here")
+        return settle(run, stage, settings, remake=remake)
+
+    with monkeypatch.context() as at_the_end_of_training:
+        at_the_end_of_training.setattr(runs, "settle", cut)
+        assert road(example, "--run", "r", "--samples", 3) == 1
+    capsys.readouterr()
+    assert road(example, "--json", "--run", "r") == 0
+    again = told(capsys)
+    assert (again["loss"], again["agent"]) == (first["loss"], first["agent"])
+    weights = [Path(first["run"]) / "adapter", registry.folder(home("data"), registry.find(home("data"), "timesheet"))]
+    assert len({(folder / "model.safetensors").read_bytes() for folder in weights}) == 1
 
 
 def test_alpha_zero_trains_on_general_data_alone_and_asks_no_teacher(

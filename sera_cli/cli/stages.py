@@ -98,9 +98,10 @@ def prepare(job: Job, student: "Student") -> "Prepared":
 
 
 def train(job: Job, student: "Student", board: Board) -> "Trained":
-    """adapter/: trained anew unless samples, student, recipe and seed are those it was trained with."""
-    import shutil
+    """adapter/: trained anew unless samples, student, recipe and seed are those it was trained with.
 
+    trained.json is the mark that adapter and settings belong together: it goes first and comes back last.
+    """
     from sera_cli.runs import settle, settled
     from sera_cli.store import atomically
     from sera_cli.train.plan import machine_memory, plan
@@ -116,7 +117,7 @@ def train(job: Job, student: "Student", board: Board) -> "Trained":
     kept = job.run.folder / "trained.json"
     if settled(job.run).get("train") == settings and job.run.adapter.exists() and kept.exists():
         return Trained.model_validate_json(kept.read_bytes())
-    shutil.rmtree(job.run.adapter, ignore_errors=True)
+    kept.unlink(missing_ok=True)
     taught = [sample for sample in data if not sample.heldout]
     ahead = plan(student, chosen, [sample.tokens for sample in taught], available=machine_memory())
     say(
@@ -129,8 +130,8 @@ def train(job: Job, student: "Student", board: Board) -> "Trained":
         seed=job.config.generate.seed,
         on_progress=lambda step, steps, loss: board("train", step, steps, f"loss {loss:.3f}"),
     )  # fmt: skip
-    atomically(kept, done.model_dump_json(indent=1).encode() + b"\n")
     settle(job.run, "train", settings, remake=True)
+    atomically(kept, done.model_dump_json(indent=1).encode() + b"\n")
     return done
 
 
@@ -237,7 +238,6 @@ def _card(job: Job, student: "Student", trained: "Trained") -> "AgentCard":
     from sera_cli.types import AgentCard
 
     recipe = settled(job.run)["train"]["recipe"]
-
     data = samples(job)
     losses = trained.model_dump(include={"loss_first", "loss_last", "heldout_base", "heldout_agent"}, exclude_none=True)
     return AgentCard(
