@@ -1,5 +1,6 @@
 """The call graph as a file: names that need quoting, and nodes beyond those that are kept."""
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 from sera_cli.svg.drawing import dot, graphml
@@ -9,7 +10,7 @@ from sera_cli.types import Function
 
 def odd() -> Mined:
     one = Function(id="1", path='a"\\b<&>.js', name="f\x00", line=1, end_line=2, signature="f()", language="javascript")
-    calls = ((f"{one.path}::{one.name}", "b.js::g"),)
+    calls = ((f"{one.path}::{one.name}", "b.js::g", True),)
     return Mined(functions=(one,), left=(), calls=calls, files=1, unreadable=(), missing={}, read=1)
 
 
@@ -29,3 +30,16 @@ def test_graphml_is_xml_whatever_a_name_holds() -> None:
         "path": 'a"\\b<&>.js', "name": "f\N{REPLACEMENT CHARACTER}", "language": "javascript"}
     assert {data.get("key"): data.text for data in two} == {"path": "b.js", "name": "g"}
     assert [edge.get("target") for edge in root.iter(f"{space}edge")] == ["b.js::g"]
+
+
+def test_a_call_that_could_mean_several_is_dashed_and_says_so() -> None:
+    calls = (("a.py::f", "b.py::g", True), ("a.py::f", "c.py::g", False))
+    found = replace(odd(), functions=(), calls=calls)
+    edges = [row for row in dot(found).splitlines() if "->" in row]
+    assert edges == ['  "a.py::f" -> "b.py::g";', '  "a.py::f" -> "c.py::g" [style=dashed];']
+    space = "{http://graphml.graphdrawing.org/xmlns}"
+    root = ElementTree.fromstring(graphml(found))
+    assert [(edge.get("target"), [data.text for data in edge]) for edge in root.iter(f"{space}edge")] == [
+        ("b.py::g", []), ("c.py::g", ["true"])]
+    (key,) = (key for key in root.iter(f"{space}key") if key.get("for") == "edge")
+    assert (key.get("id"), key[0].text) == ("ambiguous", "false")

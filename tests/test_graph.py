@@ -13,7 +13,7 @@ def links(files: dict[str, str]) -> dict[str, set[str]]:
         source: Any = parse(text.encode())
         assert isinstance(source, Source)
         modules.append(facts(path, source.tree, definitions(source.tree)))
-    return {f"{path}::{name}": targets for (path, name), targets in link(modules).items()}
+    return {f"{path}::{name}": set(targets) for (path, name), targets in link(modules).items()}
 
 
 def test_a_name_of_the_same_file_is_a_link() -> None:

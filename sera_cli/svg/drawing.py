@@ -1,4 +1,7 @@
-"""The call graph as a file that other programs draw. Its edges are told by name, and never exact."""
+"""The call graph as a file that other programs draw. Its edges are told by name, and never exact.
+
+Where a name could mean a few functions there is an edge to each: dashed in DOT, with `ambiguous` in GraphML.
+"""
 
 from collections.abc import Iterator
 from xml.sax.saxutils import quoteattr
@@ -11,15 +14,19 @@ _KEYS = ("path", "name", "language")
 def dot(found: Mined) -> str:
     """In Graphviz' language: functions that rollouts may set out from, and whoever else calls or is called."""
     rows = [f"  {_quoted(name)} [label={_quoted(facts['name'])}];\n" for name, facts in _nodes(found)]
-    rows += [f"  {_quoted(caller)} -> {_quoted(callee)};\n" for caller, callee in found.calls]
+    for caller, callee, sure in found.calls:
+        rows.append(f"  {_quoted(caller)} -> {_quoted(callee)}{'' if sure else ' [style=dashed]'};\n")
     return "".join(["digraph calls {\n", *rows, "}\n"])
 
 
 def graphml(found: Mined) -> str:
-    """In GraphML, with path, name and language of each function."""
+    """In GraphML, with path, name and language of each function, and of each call whether it is ambiguous."""
     keys = "".join(f'  <key id="{key}" for="node" attr.name="{key}" attr.type="string"/>\n' for key in _KEYS)
+    keys += '  <key id="ambiguous" for="edge" attr.name="ambiguous" attr.type="boolean"><default>false</default></key>\n'
     rows = [f"    <node id={_attribute(name)}>{_data(facts)}</node>\n" for name, facts in _nodes(found)]
-    rows += [f"    <edge source={_attribute(caller)} target={_attribute(callee)}/>\n" for caller, callee in found.calls]
+    for caller, callee, sure in found.calls:
+        end = "/>" if sure else '><data key="ambiguous">true</data></edge>'
+        rows.append(f"    <edge source={_attribute(caller)} target={_attribute(callee)}{end}\n")
     return "".join([
         '<?xml version="1.0" encoding="UTF-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n', keys,
         '  <graph edgedefault="directed">\n', *rows, "  </graph>\n</graphml>\n",
@@ -29,7 +36,7 @@ def graphml(found: Mined) -> str:
 def _nodes(found: Mined) -> Iterator[tuple[str, dict[str, str]]]:
     """Each function once, by `path::name`; the language is known of those that rollouts may set out from."""
     nodes = {f"{one.path}::{one.name}": {key: getattr(one, key) for key in _KEYS} for one in found.functions}
-    for place in (place for call in found.calls for place in call):
+    for place in (place for call in found.calls for place in call[:2]):
         path, _, name = place.partition("::")
         nodes.setdefault(place, {"path": path, "name": name, "language": ""})
     yield from sorted(nodes.items())

@@ -92,8 +92,10 @@ def facts(path: str, tree: ast.Module, functions: Iterable[tuple[FunctionNode, s
     return Module(path, dict(names), classes, tuple(_body(node, name) for node, name in functions))
 
 
-def link(modules: Iterable[Module]) -> dict[tuple[str, str], set[str]]:
-    """The callees of each function that has some, as `path::name`, by `(path, name)`. Calls of itself are left out."""
+def link(modules: Iterable[Module]) -> dict[tuple[str, str], dict[str, bool]]:
+    """The callees of each function that has some, as `path::name`, by `(path, name)`, and whether each is sure: the one
+    function that is meant, not one of a few that may be. Calls of itself are left out.
+    """
     return _Repository(modules).links()
 
 
@@ -184,14 +186,14 @@ class _Repository:
             if above in ([], ["src"], ["lib"]) or (place in packages and not inside):
                 self.tops[name].add(place)
 
-    def links(self) -> dict[tuple[str, str], set[str]]:
-        found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    def links(self) -> dict[tuple[str, str], dict[str, bool]]:
+        found: defaultdict[tuple[str, str], dict[str, bool]] = defaultdict(dict)
         for place, module in self.modules.items():
             for body in module.bodies:
                 targets = {self._target(place, body, chain) for chain in body.calls}
                 targets -= {"", f"{module.path}::{body.name}"}
                 if targets:
-                    found[module.path, body.name] |= targets
+                    found[module.path, body.name] |= dict.fromkeys(targets, True)
         return dict(found)
 
     def _target(self, place: str, body: Body, chain: Chain) -> str:

@@ -23,12 +23,14 @@ Place = tuple[str, str]
 """A path and a qualified name."""
 
 
-def link(files: Iterable[Calls]) -> dict[Place, set[str]]:
-    """The callees of each function that has some, as `path::name`. Calls of itself are left out."""
+def link(files: Iterable[Calls]) -> dict[Place, dict[str, bool]]:
+    """The callees of each function that has some, as `path::name`, and whether each is sure: the one function that is
+    meant, not one of a few that may be. Calls of itself are left out.
+    """
     families: defaultdict[str, list[Calls]] = defaultdict(list)
     for file in files:
         families[_FAMILY.get(file.language, file.language)].append(file)
-    links: dict[Place, set[str]] = {}
+    links: dict[Place, dict[str, bool]] = {}
     for family in families.values():
         links |= _Family(family).links()
     return links
@@ -55,14 +57,14 @@ class _Family:
         if not owner:
             self.named["repository", name].add((path, name))
 
-    def links(self) -> dict[Place, set[str]]:
-        found: dict[Place, set[str]] = {}
+    def links(self) -> dict[Place, dict[str, bool]]:
+        found: dict[Place, dict[str, bool]] = {}
         for file in self.files.values():
             for name, calls in file.bodies.items():
                 targets = {self._target(file, name, *call) for call in calls}
                 targets -= {"", f"{file.path}::{name}"}
                 if targets:
-                    found[file.path, name] = targets
+                    found[file.path, name] = dict.fromkeys(targets, True)
         return found
 
     def _target(self, file: Calls, name: str, receiver: str, callee: str) -> str:

@@ -20,7 +20,7 @@ from sera_cli.svg.testing import mentioned
 from sera_cli.types import Function, digest, seed_of
 
 NEIGHBOURS = 20
-"""How many callers and callees of a function are kept, in order of their names."""
+"""How many callers and callees of a function are kept: sure ones first, in order of their names."""
 
 HELDOUT = 5
 """Functions in a hundred that no trajectory starts from, kept for evaluation."""
@@ -31,14 +31,15 @@ class Mined:
     """What was found: the functions kept, in order of path and line, and those `left` out.
 
     `skipped` counts the latter by reason. `calls` are all that are known at the commit in use, as `path::name` of who
-    calls and who is called. `files` counts the files of known languages at the commit in use;
+    calls and who is called, and whether that is the one function meant as far as names tell, or one of a few that may
+    be. `files` counts the files of known languages at the commit in use;
     `unreadable` names the files and submodules not looked into, `missing` counts the files of each language whose
     grammar is not installed. `read` counts the files that had to be read: those not remembered.
     """
 
     functions: tuple[Function, ...]
     left: tuple[LeftOut, ...]
-    calls: tuple[tuple[str, str], ...]
+    calls: tuple[tuple[str, str, bool], ...]
     files: int
     unreadable: tuple[tuple[str, str], ...]
     missing: dict[str, int]
@@ -49,8 +50,8 @@ class Mined:
         return dict(Counter(one.reason for one in self.left).most_common())
 
 
-_Calls = tuple[dict[tuple[str, str], set[str]], Mapping[str, set[str]]]
-"""Callees by path and name, and callers by `path::name`."""
+_Calls = tuple[dict[tuple[str, str], dict[str, bool]], Mapping[str, dict[str, bool]]]
+"""Callees by path and name, and callers by `path::name`; each with whether it is sure."""
 
 
 def mine(
@@ -151,17 +152,18 @@ def _drawn(books: Mapping[str, Pages], seed: int) -> list[Function]:
 def _neighbours(function: Function, calls: _Calls) -> dict[str, object]:
     """Whom a function calls and who calls it, at its commit."""
     callees, callers = calls
-    called = callees.get((function.path, function.name), set())
-    return {"callers": _some(callers.get(f"{function.path}::{function.name}", set())), "callees": _some(called)}
+    called = callees.get((function.path, function.name), {})
+    return {"callers": _some(callers.get(f"{function.path}::{function.name}", {})), "callees": _some(called)}
 
 
 def _calls(pages: Collection[Page]) -> _Calls:
     callees = graph.link(page.module for page in pages if page.module)
     callees |= linking.link(page.calls for page in pages if page.calls)
-    callers: defaultdict[str, set[str]] = defaultdict(set)
+    callers: defaultdict[str, dict[str, bool]] = defaultdict(dict)
     for (path, name), targets in callees.items():
-        for target in targets:
-            callers[target].add(f"{path}::{name}")
+        caller = f"{path}::{name}"
+        for target, sure in targets.items():
+            callers[target][caller] = sure
     return callees, callers
 
 
@@ -180,14 +182,15 @@ def inside(function: Function, focus: Sequence[str]) -> bool:
     return not places or any(place in ("", ".") or f"{function.path}/".startswith(f"{place}/") for place in places)
 
 
-def _edges(calls: _Calls) -> tuple[tuple[str, str], ...]:
-    """Who calls whom, both as `path::name`."""
+def _edges(calls: _Calls) -> tuple[tuple[str, str, bool], ...]:
+    """Who calls whom, both as `path::name`, and whether that is sure."""
     callees, _ = calls
-    return tuple(sorted((f"{path}::{name}", one) for (path, name), called in callees.items() for one in called))
+    return tuple(sorted((f"{path}::{name}", *one) for (path, name), some in callees.items() for one in some.items()))
 
 
-def _some(names: set[str]) -> tuple[str, ...]:
-    return tuple(sorted(names)[:NEIGHBOURS])
+def _some(names: Mapping[str, bool]) -> tuple[str, ...]:
+    """The first few, sure ones before others."""
+    return tuple(sorted(names, key=lambda one: (not names[one], one))[:NEIGHBOURS])
 
 
 def _held_out(functions: list[Function], seed: int, *, whole_names: bool) -> set[str]:
