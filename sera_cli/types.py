@@ -229,7 +229,7 @@ class AgentCard(Value):
     version: int
     created: str
     base: str
-    method: Literal["lora", "full"]
+    method: Literal["lora", "full", "qlora"]
     repository: str
     commit: str
     alpha: float

@@ -11,13 +11,17 @@ from sera_cli import templates
 from sera_cli.errors import ConfigError
 from sera_cli.types import Value
 
-Method = Literal["lora", "full"]
+Method = Literal["lora", "full", "qlora"]
+Attention = Literal[
+    "auto", "eager", "sdpa", "flex_attention", "flash_attention_2", "flash_attention_3", "flash_attention_4"]
 
 
 class Recipe(Value):
     """`batch` counts samples per optimizer step. `rank`, `alpha`, `dropout` shape LoRA, and full tuning ignores them.
 
-    `precision` is that of the arithmetic on a GPU; a CPU always computes in float32.
+    `precision` is that of the arithmetic on a GPU; a CPU always computes in float32. `offload` keeps activations in
+    the machine's memory. `save_every` counts steps, and 0 saves at the end of each epoch. A loss that stays above
+    `loss_ceiling` (0: none) for `patience` steps ends the training.
     """
 
     name: str
@@ -33,6 +37,13 @@ class Recipe(Value):
     batch: int = Field(ge=1)
     precision: Literal["float32", "bfloat16"]
     checkpointing: bool
+    optimizer: Literal["adamw", "adamw_8bit"] = "adamw"
+    packing: bool = True
+    attention: Attention = "auto"
+    offload: bool = False
+    save_every: int = Field(default=0, ge=0)
+    loss_ceiling: float = Field(default=0.0, ge=0)
+    patience: int = Field(default=50, ge=1)
     rank: int = Field(default=0, ge=0)
     alpha: int = Field(default=0, ge=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -85,6 +96,6 @@ def _made(name: str, table: dict[str, object], where: str) -> Recipe:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise ConfigError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    if made.method == "lora" and not (made.rank and made.alpha):
+    if made.method != "full" and not (made.rank and made.alpha):
         raise ConfigError(f"{where}: LoRA needs rank and alpha above 0")
     return made
