@@ -4,6 +4,8 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 from sera_cli.errors import DataError
 from sera_cli.harness import tokens, wire
@@ -49,6 +51,35 @@ def rows(samples: Sequence[Sample], student: Student) -> list[Row]:
         made.append(_row(sample.id, turns))
         check(sample, made[-1], tokenizer, student)
     return made
+
+
+def keep(found: Sequence[Row], folder: Path) -> None:
+    """Writes rows, one after the other, as a data set with columns id, input_ids, labels and length."""
+    import numpy as np
+    from datasets import Dataset, Features
+    from datasets import List as Many
+    from datasets import Value as Kind
+
+    ids = Many(Kind("int32"))
+    shape = Features({"id": Kind("string"), "input_ids": ids, "labels": ids, "length": Kind("int32")})
+    columns: dict[str, list[Any]] = {
+        "id": [row.id for row in found],
+        "input_ids": [np.asarray(row.input_ids) for row in found],
+        "labels": [np.asarray(row.labels) for row in found],
+        "length": [len(row.input_ids) for row in found],
+    }
+    Dataset.from_dict(columns, features=shape).save_to_disk(folder)
+
+
+def kept(folder: Path) -> Any:
+    """The data set that `keep` wrote, mapped from disk. Raises DataError when it cannot be read."""
+    from datasets import load_from_disk
+
+    try:
+        return load_from_disk(str(folder))
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise DataError(f"cannot be read ({reason}); remove the training folder to begin anew", folder) from error
 
 
 def check(sample: Sample, row: Row, tokenizer: tokens.Tokenizer, student: Student) -> None:

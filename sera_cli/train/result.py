@@ -1,0 +1,126 @@
+"""What a training leaves: weights under plain names, the base's tokenizer as it was, the template that was trained on."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sera_cli.errors import DataError
+from sera_cli.harness import tokens, wire
+from sera_cli.train.arguments import half
+from sera_cli.train.course import METRICS, Course, appearing
+
+WRAPPED = re.compile(r"(?:_checkpoint_wrapped_module|_fsdp_wrapped_module|_orig_mod)\.|^module\.")
+"""What wrappers put into the names of weights."""
+
+TOKENIZER = (
+    "tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json", "tokenizer.model",
+    "tokenizer_config.json",
+)  # fmt: skip
+TEMPLATE = "chat_template.jinja"
+
+
+def save(trainer: Any, course: Course, out: Path) -> None:
+    """The folder `out`, which appears whole or not at all. Every process takes part, and the first one writes.
+
+    Safetensors, tokenizer, template and metrics; no file holds a path. Raises DataError where the disk refuses.
+    """
+    import torch
+    from safetensors import SafetensorError
+
+    if course.recipe.method == "full" and half(course.recipe):
+        trainer.model.to(torch.bfloat16)
+    state = _state(trainer)
+    if not trainer.is_world_process_zero():
+        return
+    try:
+        with appearing(out) as part:
+            _weights(trainer.accelerator.unwrap_model(trainer.model), state, course, part)
+            plain(part)
+            tokenizer(course, part)
+            shutil.copy(out.with_name(METRICS), part / METRICS)
+    except SafetensorError as error:
+        raise DataError(f"the weights cannot be written ({error}); free some disk and go on", out) from error
+
+
+def plain(folder: Path) -> None:
+    """Raises DataError for weights whose names no server would know."""
+    from safetensors import safe_open
+
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as held:
+            wrong = [name for name in held.keys() if WRAPPED.search(name) or name.count("base_model.model.") > 1]  # noqa: SIM118
+        if wrong:
+            raise DataError(f"holds {wrong[0]}, a name that no server knows; this is a fault of sera's", file)
+
+
+def tokenizer(course: Course, folder: Path) -> None:
+    """The base's own tokenizer files, byte for byte, but for what ends a turn; and the template of training."""
+    from transformers.utils import cached_file
+
+    template = wire.template(course.student.wire)
+    found = {name: cached_file(course.student.base, name, **_absent()) for name in TOKENIZER}
+    if not found["tokenizer.json"]:
+        whole = tokens.pretrained(course.student.base)
+        whole.eos_token, whole.chat_template = wire.ending(course.student.wire), template
+        whole.save_pretrained(folder)
+        return
+    for name, path in found.items():
+        if path:
+            shutil.copyfile(path, folder / name)
+    _ended(folder / "tokenizer_config.json", course, template)
+    _ended(folder / "special_tokens_map.json", course, template)
+    (folder / TEMPLATE).write_text(template, encoding="utf-8")
+
+
+def _absent() -> dict[str, bool]:
+    """Has a file that is not there be None, and not an error."""
+    kinds = ("missing_entries", "gated_repo", "connection_errors")
+    return {f"_raise_exceptions_for_{kind}": False for kind in kinds}
+
+
+def _ended(file: Path, course: Course, template: str) -> None:
+    """Rewrites a file that says otherwise how a turn ends, which template there is, or where the base once was."""
+    if not file.exists():
+        return
+    said = json.loads(file.read_bytes())
+    end = wire.ending(course.student.wire)
+    ours = {key: value for key, value in said.items() if key != "name_or_path"}
+    if "eos_token" in said and _content(said["eos_token"]) != end:
+        ours["eos_token"] = end
+    if "chat_template" in said:
+        ours["chat_template"] = template
+    if ours != said:
+        file.write_text(json.dumps(ours, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _content(token: Any) -> Any:
+    return token.get("content") if isinstance(token, dict) else token
+
+
+def _state(trainer: Any) -> dict[str, Any]:
+    """The weights whole and by their plain names, wherever they were; under LoRA those of the adapter."""
+    if trainer.is_deepspeed_enabled:
+        held = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    else:
+        held = trainer.accelerator.unwrap_model(trainer.model).state_dict()
+    adapting = any("lora_" in name for name in held)
+    chosen = {name: weight for name, weight in held.items() if "lora_" in name or not adapting}
+    return {WRAPPED.sub("", name): _whole(weight) for name, weight in chosen.items()}
+
+
+def _whole(weight: Any) -> Any:
+    """A weight that is divided among processes, put together on the CPU."""
+    return weight.full_tensor().cpu() if hasattr(weight, "full_tensor") else weight
+
+
+def _weights(model: Any, state: dict[str, Any], course: Course, part: Path) -> None:
+    if course.recipe.method == "full":
+        model.config.use_cache = True
+        model.config._name_or_path = course.student.name
+        model.save_pretrained(part, state_dict=state)
+        return
+    model.peft_config["default"].base_model_name_or_path = course.student.name
+    model.save_pretrained(part, state_dict=state, save_embedding_layers=False)  # "auto" would ask the hub
+    (part / "README.md").unlink(missing_ok=True)

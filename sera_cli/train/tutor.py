@@ -1,0 +1,123 @@
+"""TRL's trainer of a course: the student's weights, the adapter, and the micro-batches that it takes in order."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sera_cli.errors import ConfigError, ModelError
+from sera_cli.harness import tokens, wire
+from sera_cli.train.arguments import arguments, half
+from sera_cli.train.course import HELDOUT, ROWS, Course, sequence
+from sera_cli.train.packing import Micro, collate, packed
+from sera_cli.train.recipe import Recipe
+from sera_cli.train.rows import kept
+
+
+def trainer(course: Course, folder: Path) -> Any:
+    """The trainer of the course in `folder`, with nothing trained yet. Raises ModelError for a student that fails."""
+    from transformers import PrinterCallback
+    from trl import SFTTrainer
+
+    class Tutor(SFTTrainer):  # type: ignore[misc]
+        def create_model_card(self, *_: Any, **__: Any) -> None:
+            """A card is the registry's to write."""
+
+    taught, heldout = kept(folder / ROWS), kept(folder / HELDOUT)
+    sorted_, lengths, ranks = sequence(course, len(taught)), taught["length"][:], course.layout.ranks
+    steps = packed(lengths, sorted_, course.recipe.batch, budget=budget(course), ranks=ranks)
+    # the settings come first: loading looks at how processes are laid out
+    asked = arguments(course, folder, steps=len(steps), accumulation=len(steps[0]) // ranks)
+    tokenizer = tokens.pretrained(course.student.base)
+    tokenizer.eos_token = wire.ending(course.student.wire)  # a base that was never tuned to chat ends elsewhere
+    bounds = attention(course.recipe).startswith("flash")
+    micros = [[sorted_[at] for at in micro] for step in steps for micro in step]
+    made = Tutor(
+        model=model(course), args=asked, processing_class=tokenizer, peft_config=lora(course.recipe),
+        train_dataset=lessons(taught, micros, bounds=bounds), data_collator=_only,
+        eval_dataset=lessons(heldout, [[at] for at in range(len(heldout))], bounds=bounds) if len(heldout) else None,
+    )  # fmt: skip
+    made.remove_callback(PrinterCallback)
+    return made
+
+
+def model(course: Course) -> Any:
+    """The student's weights: bfloat16 under LoRA on a GPU, else float32, as full tuning by 1e-5 is lost in bfloat16."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    student, recipe = course.student, course.recipe
+    dtype = torch.bfloat16 if recipe.method != "full" and half(recipe) else torch.float32
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            student.base, dtype=dtype, attn_implementation=attention(recipe), quantization_config=quantized(recipe),
+            trust_remote_code=False, use_safetensors=True,
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(f"student {student.name} does not load: {str(error).strip().partition(chr(10))[0]}") from error
+
+
+def attention(recipe: Recipe) -> str:
+    """The kind of attention: as the recipe says, else flash attention on a GPU that has it, else torch's own."""
+    from transformers.utils import is_flash_attn_2_available
+
+    if recipe.attention != "auto":
+        return recipe.attention
+    return "flash_attention_2" if half(recipe) and is_flash_attn_2_available() else "sdpa"
+
+
+def quantized(recipe: Recipe) -> Any:
+    """Four bits a weight for QLoRA (Dettmers et al., 2023): NF4, its constants quantised again; None for the others."""
+    if recipe.method != "qlora":
+        return None
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    try:
+        return BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+    except ImportError as error:
+        raise ConfigError("QLoRA needs bitsandbytes; run: pip install 'sera[qlora]'") from error
+
+
+def lora(recipe: Recipe) -> Any:
+    """The adapter; None for full tuning."""
+    from peft import LoraConfig
+
+    if recipe.method == "full":
+        return None
+    return LoraConfig(
+        r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules="all-linear", bias="none",
+        task_type="CAUSAL_LM", use_rslora=False,
+    )
+
+
+def budget(course: Course) -> int:
+    """The most tokens of documents that share a micro-batch; 0 where none may."""
+    return course.layout.tokens if course.recipe.packing else 0
+
+
+def lessons(rows: Any, micros: Sequence[Micro], *, bounds: bool) -> Any:
+    """A data set whose items are micro-batches, put together from the rows on disk when they are asked for."""
+    from datasets import Dataset, Features
+    from datasets import List as Many
+    from datasets import Value as Kind
+
+    mapped = rows.select_columns(["input_ids", "labels"]).with_format("numpy")
+
+    def transform(asked: dict[str, list[Micro]]) -> dict[str, list[Any]]:
+        made = [collate([_document(mapped[at]) for at in micro], bounds=bounds) for micro in asked["micro"]]
+        return {key: [one[key] for one in made] for key in made[0]}
+
+    features = Features({"micro": Many(Kind("int32"))})
+    return Dataset.from_dict({"micro": list(micros)}, features=features).with_transform(transform)
+
+
+def _document(row: dict[str, Any]) -> tuple[Any, Any]:
+    return row["input_ids"], row["labels"]
+
+
+def _only(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """A micro-batch is made whole; there is nothing to collate."""
+    return items[0]
