@@ -98,8 +98,9 @@ def collate(documents: Sequence[Document], *, filler: int = 0, bounds: bool = Fa
     """A micro-batch as int64 tensors of shape [1, tokens]: input_ids, labels, position_ids, which restart per document.
 
     A document's first label is dropped, as the token before it is another's. No document gives the one token `filler`,
-    which is not learned. There is no attention mask: with one, positions would not keep documents apart. `bounds` adds
-    where documents begin and end, which flash attention would otherwise ask the GPU for in every layer.
+    which is not learned. `bounds` adds where documents begin and end, which flash attention would otherwise ask the GPU
+    for in every layer. There is no attention mask: beside one, or with a cache, transformers does not look at positions
+    to keep documents apart, so the model is to be called with `use_cache=False`.
     """
     import torch
 
