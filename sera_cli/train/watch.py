@@ -1,0 +1,140 @@
+"""What watches a training from inside the trainer: notes every step and every held-out loss, and stops what is lost."""
+
+import sys
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from sera_cli.errors import ModelError
+from sera_cli.train.course import HELDOUT, METRICS, ROWS, Course, epoch_ends, sequence
+from sera_cli.train.log import Log
+from sera_cli.train.metrics import Lot, Row, Who, lots
+from sera_cli.train.recipe import Recipe
+from sera_cli.train.rows import IGNORED, kept
+
+MEASURED = 4
+"""How often, at most, the held-out loss is measured between the beginning and the end of a training."""
+
+
+def callbacks(course: Course, folder: Path) -> list[Any]:
+    """What the trainer calls, in every process; one of them writes the folder's metrics.jsonl.
+
+    The trainer evaluates before training, for the base's loss, and wherever else it is told to. On resume the rows of
+    steps that are gone are cut off. A training that cannot come to any good is ended by a ModelError, in every process
+    alike, for all of them are given the same losses.
+    """
+    from accelerate import PartialState
+    from transformers import TrainerCallback
+
+    log = journal(course, folder) if PartialState().is_main_process else None
+    lost = Lost(course.recipe)
+
+    class Watch(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+            if log:
+                log.begin(after=state.global_step)
+
+        def on_log(self, _args: Any, state: Any, _control: Any, logs: Any = None, **_: Any) -> None:
+            if not logs or "loss" not in logs:
+                return
+            why = lost.after(state.global_step, logs["loss"], logs.get("grad_norm"))
+            if log:
+                log.step(state.global_step, logs, peak())
+                if why:
+                    log.stopped(state.global_step, why)
+            if why:
+                raise ModelError(why)
+
+        def on_evaluate(self, _args: Any, state: Any, _control: Any, metrics: Any = None, **_: Any) -> None:
+            if log:
+                if not state.global_step:
+                    log.begin(after=-1)
+                log.heldout(_who(state), state.global_step, metrics["eval_loss"])
+
+        def on_save(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
+            if log:
+                log.tick()
+
+    return [Watch()]
+
+
+def journal(course: Course, folder: Path) -> Log:
+    """The log of a training, not yet begun."""
+    samples = _samples(kept(folder / ROWS))
+    steps = lots(samples, sequence(course, len(samples)), course.recipe.batch)
+    return Log(folder / METRICS, facts(course, samples), steps, heldout=len(kept(folder / HELDOUT)))
+
+
+def facts(course: Course, samples: list[Lot]) -> Row:
+    """What is to be known of a training to compare it with another. No path is in it."""
+    tokens, trained = sum(lot.tokens for lot in samples), sum(lot.trained for lot in samples)
+    return {
+        "data": course.data, "student": course.student.name, "wire": course.student.wire.model_dump(),
+        "recipe": course.recipe.model_dump(mode="json"), "layout": course.layout.model_dump(mode="json"),
+        "seed": course.seed, "shuffle": course.shuffle, "versions": course.versions, "samples": len(samples),
+        "trained_share": round(trained / max(tokens, 1), 4),
+    }  # fmt: skip
+
+
+class Lost:
+    """Whether a training has come to nothing: its numbers are none, or its loss stays above the recipe's ceiling."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe, self._above = recipe, 0
+
+    def after(self, step: int, loss: float, gradient: float | None) -> str:
+        """Why the training should end with this step, in a line that says what to try; empty where it should not."""
+        recipe, begin = self._recipe, f"training was stopped at step {step}: "
+        end = f"; lower train.learning_rate (now {recipe.learning_rate:g}) or raise "
+        for name, value in (("loss", loss), ("gradient", gradient)):
+            if value is not None and not isfinite(value):
+                return f"{begin}its {name} is {value}{end}train.warmup_steps (now {recipe.warmup_steps})"
+        self._above = self._above + 1 if 0 < recipe.loss_ceiling < loss else 0
+        if self._above < recipe.patience:
+            return ""
+        return (
+            f"{begin}its loss, now {loss:.3f}, was above train.loss_ceiling (now {recipe.loss_ceiling:g}) for "
+            f"{recipe.patience} steps{end}the ceiling"
+        )
+
+
+def measured(course: Course, count: int) -> tuple[int, ...]:
+    """After which steps the held-out loss is to be measured: each epoch's last, or where epochs are many, some of them.
+
+    The last step of all is always among them.
+    """
+    ends = epoch_ends(course, count)
+    every = -(-len(ends) // (MEASURED + 1))
+    return tuple(sorted({*ends[every - 1 : -1 : every], ends[-1]}))
+
+
+def peak() -> int:
+    """The most memory this process has used so far, in bytes: of its GPU, or where it has none of the machine."""
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _who(state: Any) -> Who:
+    if not state.global_step:
+        return "base"
+    return "agent" if state.global_step == state.max_steps else "epoch"
+
+
+def _samples(data: Any) -> list[Lot]:
+    """Each sample of a data set: its id, its tokens, and how many of them the loss covers."""
+    import numpy as np
+
+    found: list[Lot] = []
+    for part in data.with_format("arrow").iter(1000):
+        labels = part["labels"].combine_chunks()
+        covered = np.concatenate([[0], np.cumsum(labels.flatten().to_numpy() != IGNORED)])
+        ends = np.cumsum(part["length"].to_numpy())
+        trained = covered[ends] - covered[ends - part["length"].to_numpy()]
+        found += map(Lot, ((id_,) for id_ in part["id"].to_pylist()), part["length"].to_pylist(), trained.tolist())
+    return found
