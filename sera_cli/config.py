@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from sera_cli.errors import ConfigError
 from sera_cli.knobs import Config as Config
@@ -114,7 +115,7 @@ def _said(
     fields = dict(knobs())
     for key, value in flags.items():
         if value is not None:
-            yield key, value, flag_of(fields[key]) or key
+            yield key, value, flag_of(fields[key]) or "--set"
 
 
 def _from_file(path: Path, root: Path) -> Iterator[tuple[str, Any, str]]:
@@ -156,11 +157,16 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Any, st
         if variable not in fields:
             raise ConfigError(f"unknown variable {variable}{_nearest(variable, list(fields))}")
         key, field = fields[variable]
-        kind: TypeAdapter[Any] = TypeAdapter(field.annotation or str)
-        try:
-            yield key, kind.validate_strings(text), variable
-        except ValidationError as error:
-            raise _refused(key, text, variable, error) from error
+        yield key, _parsed(key, field, text, variable), variable
+
+
+def _parsed(key: str, field: FieldInfo, text: str, origin: str) -> Any:
+    """The value that a text stands for, as the knob's type has it."""
+    kind: TypeAdapter[Any] = TypeAdapter(field.annotation or str)
+    try:
+        return kind.validate_strings(text)
+    except ValidationError as error:
+        raise _refused(key, text, origin, error) from error
 
 
 def _placed(key: str, value: Any, root: Path) -> Any:
@@ -172,6 +178,22 @@ def _placed(key: str, value: Any, root: Path) -> Any:
     if key in FILES or (key in PLACES and value.startswith(("./", "../", "~"))):
         return str(root / Path(value).expanduser())
     return value
+
+
+def assigned(said: Iterable[str], root: Path) -> dict[str, Any]:
+    """What `KEY=VALUE` texts set, by `section.key`. Paths are read from `root`.
+
+    Raises ConfigError for a text without `=`, a key that is not known, or a value that is not one of its kind.
+    """
+    fields, found = dict(knobs()), dict[str, Any]()
+    for text in said:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {text}: write KEY=VALUE, as in --set train.epochs=2")
+        if key not in fields:
+            raise ConfigError(f"--set {text}: unknown key {key}{_nearest(key, list(fields))}")
+        found[key] = _placed(key, _parsed(key, fields[key], value, f"--set {text}"), root)
+    return found
 
 
 def sources(said: Iterable[str], root: Path) -> str:

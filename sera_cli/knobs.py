@@ -150,12 +150,49 @@ class Mix(Value):
         "", "A benchmark whose repositories and instances general data must not hold.", flag="--decontaminate")
 
 
-class Train(Value):
-    """How the student learns."""
+Empty = Literal[""]
+"""What a knob of the recipe holds when nobody said anything else: then the recipe decides."""
 
-    method: Literal["auto", "lora", "full"] = knob(
-        "auto", "lora trains an adapter, full all parameters, auto what suits the student.", flag="--method")
-    recipe: str = knob("", "Name of a shipped recipe, or a TOML file. Empty: what suits student and method.")
+
+class Train(Value):
+    """How the student learns, and on what. Each of the recipe's settings can be set here; empty is the recipe's own."""
+
+    method: Literal["auto", "lora", "full", "qlora"] = knob(
+        "auto", "full trains all parameters, lora an adapter, qlora an adapter over weights of 4 bits; auto takes the "
+        "first of them that fits.", flag="--method")
+    recipe: str = knob(
+        "", "Name of a shipped recipe, or a TOML file. Empty: what suits student, method and GPUs.", flag="--recipe")
+    epochs: int | Empty = knob("", "How often every sample is read.")
+    batch: int | Empty = knob("", "Samples of one step of the optimizer, on however many GPUs.")
+    learning_rate: float | Empty = knob("", "The highest rate of learning.")
+    schedule: str = knob("", "How the rate falls: cosine, linear or constant_with_warmup.")
+    warmup_steps: int | Empty = knob("", "Steps in which the rate rises to its highest; a short run takes fewer.")
+    optimizer: str = knob("", "adamw, or adamw_8bit, which needs bitsandbytes.")
+    weight_decay: float | Empty = knob("", "What pulls weights towards 0.")
+    betas: str = knob("", "The two betas of Adam, with a space between them.")
+    epsilon: float | Empty = knob("", "The epsilon of Adam.")
+    max_grad_norm: float | Empty = knob("", "The longest gradient; a longer one is shortened to it.")
+    rank: int | Empty = knob("", "Rank of a LoRA adapter.")
+    alpha: int | Empty = knob("", "Alpha of a LoRA adapter, which counts alpha / rank times.")
+    dropout: float | Empty = knob("", "Dropout of a LoRA adapter, 0 to 1.")
+    precision: str = knob("", "bfloat16 or float32, for the arithmetic on a GPU.")
+    checkpointing: bool | Empty = knob("", "Compute activations twice rather than keep them.")
+    offload: bool | Empty = knob("", "Keep activations in the machine's memory.")
+    attention: str = knob("", "auto, sdpa, eager, flex_attention, or flash_attention_2 to flash_attention_4.")
+    packing: bool | Empty = knob("", "Let samples share a micro-batch where attention stays inside each.")
+    save_every: int | Empty = knob("", "Steps from one checkpoint to the next. 0: one at the end of each epoch.")
+    loss_ceiling: float | Empty = knob("", "A loss that must not be exceeded for long. 0: none.")
+    patience: int | Empty = knob("", "Steps that the loss may stay above loss_ceiling.")
+    processes: int = knob(0, "Processes that train on one machine. 0: one for each visible GPU, else one.", ge=0)
+    nodes: int = knob(1, "Machines that train together; each is given the command that is printed.", ge=1)
+    layout: Literal["auto", "ddp", "fsdp2", "zero3"] = knob(
+        "auto", "ddp holds the model whole on each GPU, fsdp2 and zero3 divide it; auto takes ddp if it fits.")
+    context_parallel: int = knob(
+        0, "GPUs that share the tokens of one row, under fsdp2. 0: 1, and more where rows above 32,768 tokens need it.",
+        ge=0)
+    tokens: int = knob(0, "The most tokens of one micro-batch. 0: what fits.", ge=0)
+    report_to: Literal["none", "tensorboard", "wandb", "trackio"] = knob(
+        "none", "Who else is told how the loss goes.", flag="--report-to")
 
 
 class Cost(Value):

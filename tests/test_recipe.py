@@ -1,7 +1,8 @@
 import pytest
 
 from sera_cli.errors import ConfigError
-from sera_cli.train.recipe import names, recipe
+from sera_cli.knobs import Train
+from sera_cli.train.recipe import Recipe, changes, names, recipe
 
 VALID = """
 method = "full"
@@ -17,35 +18,77 @@ batch = 1
 precision = "float32"
 checkpointing = false
 """
+ITS_OWN = {"method", "recipe", "processes", "nodes", "layout", "context_parallel", "tokens", "report_to"}
+"""What `[train]` says beside a recipe's fields."""
 
 
-def test_full_tuning_is_the_papers():
-    full = recipe("full")
+@pytest.mark.parametrize("name", ["paper-8b", "paper-32b"])
+def test_full_tuning_is_the_papers(name):
+    full = recipe(name)
 
     assert (full.epochs, full.learning_rate, full.weight_decay, full.betas) == (3, 1e-5, 0.01, (0.9, 0.95))
     assert (full.batch, full.warmup_steps, full.schedule, full.max_grad_norm) == (32, 48, "cosine", 1.0)
 
 
 def test_every_shipped_recipe_is_read():
-    assert names() == ["full", "lora", "rehearsal", "rehearsal-lora"]
-    assert [recipe(name).method for name in names()] == ["full", "lora", "full", "lora"]
+    assert {name: recipe(name).method for name in names()} == {
+        "lora-32b": "lora", "lora-8b": "lora", "paper-32b": "full", "paper-8b": "full", "qlora-32b": "qlora",
+        "rehearsal": "full", "rehearsal-lora": "lora",
+    }  # fmt: skip
+
+
+def test_adapters_of_both_sizes_hold_as_many_parameters_as_a_large_run_trains_tokens():
+    by_rank = {"lora-8b": 2_727_936, "lora-32b": 8_388_608}  # of Qwen3-8B and Qwen3-32B, over all linear layers
+    a_trajectory = 7_673  # trained tokens (SERA paper, table 15)
+
+    assert {name: by_rank[name] * recipe(name).rank // a_trajectory for name in by_rank} == {
+        "lora-8b": 22_753, "lora-32b": 34_984}
+
+
+def test_weights_of_four_bits_take_the_adapter_of_whole_ones():
+    whole, quantised = recipe("lora-32b"), recipe("qlora-32b")
+
+    apart = {"name": "", "method": "lora", "optimizer": "adamw"}
+    assert quantised.model_copy(update=apart) == whole.model_copy(update=apart)
+    assert quantised.optimizer == "adamw_8bit"
+
+
+def test_each_field_of_a_recipe_is_a_knob_and_each_knob_a_field_or_its_own():
+    assert set(Train.model_fields) - ITS_OWN == set(Recipe.model_fields) - {"name", "method"}
+
+
+def test_a_knob_left_empty_leaves_its_field_to_the_recipe():
+    assert changes(Train()) == {}
+    assert recipe("lora-8b", changes=changes(Train())) == recipe("lora-8b")
+
+
+def test_what_train_says_beats_the_recipe():
+    said = Train(epochs=1, weight_decay=0.0, dropout=0.0, packing=False, betas="0.8 0.999", schedule="linear")
+
+    made = recipe("lora-8b", changes=changes(said))
+    assert (made.epochs, made.weight_decay, made.packing, made.betas) == (1, 0.0, False, (0.8, 0.999))
+    assert (made.schedule, made.learning_rate) == ("linear", recipe("lora-8b").learning_rate)
 
 
 @pytest.mark.parametrize(
-    ("method", "rehearsal", "name"),
+    ("said", "message"),
     [
-        ("auto", False, "lora"), ("lora", False, "lora"), ("full", False, "full"),
-        ("auto", True, "rehearsal"), ("lora", True, "rehearsal-lora"), ("full", True, "rehearsal"),
+        (Train(epochs=0), "train.epochs is 0: Input should be greater than or equal to 1"),
+        (Train(betas="0.9"), "train.betas is '0.9': "),
+        (Train(schedule="cosinus"), "train.schedule is 'cosinus': Input should be 'cosine', 'linear'"),
+        (Train(rank=0), "recipe lora-8b: LoRA needs rank and alpha above 0"),
     ],
 )
-def test_with_none_named_student_and_method_decide(method, rehearsal, name):
-    assert recipe(method=method, rehearsal=rehearsal).name == name
+def test_a_knob_with_a_mistake_is_named(said, message):
+    with pytest.raises(ConfigError, match=message):
+        recipe("lora-8b", changes=changes(said))
 
 
 def test_a_recipe_of_the_users_own_is_a_file(tmp_path):
     (tmp_path / "mine.toml").write_text(VALID)
 
     assert recipe(str(tmp_path / "mine.toml")).name == "mine"
+    assert recipe(str(tmp_path / "mine.toml"), changes={"epochs": 7}).epochs == 7
 
 
 @pytest.mark.parametrize(
@@ -55,6 +98,7 @@ def test_a_recipe_of_the_users_own_is_a_file(tmp_path):
         (("epochs = 1", "epochs = 0"), "epochs: Input should be greater than or equal to 1"),
         (("epochs = 1", ""), "epochs: Field required"),
         (('"full"', '"lora"'), "LoRA needs rank and alpha above 0"),
+        (('"full"', '"qlora"'), "LoRA needs rank and alpha above 0"),
         (('"cosine"', '"cosinus"'), "schedule: Input should be"),
         (("batch = 1", "batch = "), "cannot be read"),
     ],
@@ -69,12 +113,12 @@ def test_a_recipe_with_a_mistake_is_refused_and_the_key_named(tmp_path, change, 
 
 
 def test_an_unknown_recipe_is_answered_with_those_there_are(tmp_path):
-    with pytest.raises(ConfigError, match="no recipe is called 'fast'; take full, lora, rehearsal"):
+    with pytest.raises(ConfigError, match="no recipe is called 'fast'; take lora-32b, lora-8b, paper-32b"):
         recipe("fast")
     with pytest.raises(ConfigError, match=r"absent\.toml cannot be read"):
         recipe(str(tmp_path / "absent.toml"))
 
 
 def test_a_recipe_for_the_other_method_is_refused():
-    with pytest.raises(ConfigError, match="recipe full is for full, and the method is lora"):
-        recipe("full", method="lora")
+    with pytest.raises(ConfigError, match="recipe paper-8b is for full, and the method is lora"):
+        recipe("paper-8b", method="lora")

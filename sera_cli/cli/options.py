@@ -47,7 +47,10 @@ def ask(
         str | None, typer.Option(help="Base URL of the teacher's server, or several.", metavar="URL")] = None,
     student: Annotated[
         str | None, typer.Option(help="rehearsal, a Hugging Face id or a folder.", metavar="MODEL")] = None,
-    method: Annotated[str | None, typer.Option(help="lora or full.", metavar="METHOD")] = None,
+    method: Annotated[str | None, typer.Option(help="lora, full or qlora.", metavar="METHOD")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A shipped recipe, or a .toml file.", metavar="RECIPE")] = None,
+    report_to: Annotated[
+        str | None, typer.Option(help="Tell tensorboard, wandb or trackio how the loss goes.", metavar="WHOM")] = None,
     samples: Annotated[int | None, typer.Option(help="Training samples wanted from the repository.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Least line recall of a second rollout.")] = None,
     general: Annotated[
@@ -66,6 +69,9 @@ def ask(
     max_patch_lines: Annotated[int | None, typer.Option(help="Drop larger patches; 0 keeps all.")] = None,
     max_tool_tokens: Annotated[
         int | None, typer.Option(help="Drop longer mean tool outputs; 0 keeps all.")] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option(
+            "--set", help="Any setting, as in train.epochs=2; may be said again.", metavar="KEY=VALUE")] = None,
     at: Annotated[str, typer.Option(help="The commit to work from.", metavar="REV")] = "HEAD",
     commits: Annotated[int | None, typer.Option(help="Commits to start from, up to that one.")] = None,
     since: Annotated[
@@ -96,7 +102,7 @@ def ask(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")] = False,
     json: Json = False,
 ) -> Asked:
-    from sera_cli.config import sources
+    from sera_cli.config import assigned, sources
 
     flags = {
         "mix.alpha": alpha, "mix.general": sources(general, Path.cwd()) if general else None,
@@ -104,13 +110,15 @@ def ask(
         "select.auto_submitted": auto_submitted, "select.ratio": min_ratio, "select.patch_lines": max_patch_lines,
         "select.tool_tokens": max_tool_tokens,
         "teacher.model": teacher, "teacher.url": teacher_url, "student.model": student,
-        "train.method": method, "generate.samples": samples, "generate.seed": seed,
+        "train.method": method, "train.recipe": recipe, "train.report_to": report_to,
+        "generate.samples": samples, "generate.seed": seed,
         "verify.threshold": threshold, "agent.name": name, "rollout.jobs": jobs, "rollout.sandbox": sandbox,
         "generate.commits": commits, "generate.since": since, "generate.focus": " ".join(focus) if focus else None,
         "generate.language": " ".join(language) if language else None, "generate.limit": limit,
         "generate.demonstrations": None if demos is None else str(demos.absolute()),
         "cost.max": max_cost, "cost.allow_unpriced": allow_unpriced, "privacy.offline": offline,
     }
+    flags |= {key: value for key, value in assigned(setting or (), Path.cwd()).items() if flags.get(key) is None}
     return Asked(repo, flags, at, run, retry_failed, dry_run, json)
 
 

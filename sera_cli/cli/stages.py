@@ -11,11 +11,14 @@ from sera_cli.cli import job as jobs
 from sera_cli.cli.job import Job
 from sera_cli.cli.working import watched, workers
 from sera_cli.console import Board
+from sera_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     from sera_cli.data.prepare import Prepared
     from sera_cli.harness.loop import Limits
     from sera_cli.svg.pipeline import Goal, Tally
+    from sera_cli.train.choice import Choice
+    from sera_cli.train.layout import Layout
     from sera_cli.train.recipe import Recipe
     from sera_cli.train.student import Student
     from sera_cli.types import Function
@@ -130,11 +133,38 @@ def the_student(job: Job, board: Board) -> "Student":
     )  # fmt: skip
 
 
-def the_recipe(job: Job, student: "Student") -> "Recipe":
-    """How it is to be trained. Raises ConfigError for a recipe that cannot be read."""
-    from sera_cli.train.recipe import recipe
+def the_choice(job: Job, student: "Student") -> "Choice":
+    """The recipe and the layout to train it by, as `[train]` names them or as student and GPUs suggest, and why.
 
-    return recipe(job.config.train.recipe, method=job.config.train.method, rehearsal=student.rehearsal)
+    Raises ConfigError for a recipe that cannot be read, for what cannot be, and for a library that is not there.
+    """
+    from sera_cli.train import plan
+    from sera_cli.train.choice import Facts, choose
+    from sera_cli.train.layout import machine
+
+    here = machine()
+    if student.rehearsal:
+        return choose(job.config.train, Facts(context=student.context, rehearsal=True), here, lambda *_: 0)
+    shape = plan.measure(student)
+
+    def need(recipe: "Recipe", layout: "Layout") -> int:
+        half = recipe.precision == "bfloat16" and not layout.cpu
+        return plan.memory(shape, recipe.method, student.context, rank=recipe.rank, half=half,
+                           checkpointing=recipe.checkpointing)
+
+    return choose(job.config.train, Facts(parameters=shape.parameters, context=student.context), here, need)
+
+
+def the_recipe(job: Job, student: "Student") -> "Recipe":
+    """How it is to be trained. Raises ConfigError also where it does not fit this machine, with what would."""
+    from sera_cli.train.plan import suggestion
+
+    choice = the_choice(job, student)
+    if choice.fits:
+        return choice.recipe
+    other = suggestion(choice.each, student.context)
+    fitting = f"; {other[0]} with --method {other[1]} would fit" if other else "; no model of the family would fit"
+    raise ConfigError(f"{student.name} cannot be trained here: {choice.reason}{fitting}")
 
 
 def the_general(job: Job) -> None:

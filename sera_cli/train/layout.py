@@ -7,12 +7,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from sera_cli.errors import ConfigError
+from sera_cli.knobs import Train
 from sera_cli.train.recipe import Recipe
 from sera_cli.types import Value
 
 Kind = Literal["one", "ddp", "fsdp2", "zero3"]
 
 WORKER = "sera_cli.train.worker"
+NATIVE = 32768
+"""Tokens of a row up to which its attention fits one GPU beside the rest; above that, several may share them."""
 
 
 class Machine(Value):
@@ -69,6 +73,52 @@ def machine() -> Machine:
     return Machine(gpus=len(found), gpu_memory=least.total_memory, memory=memory, gpu=least.name)
 
 
+def layouts(recipe: Recipe, machine: Machine, said: Train, context: int) -> list[Layout]:
+    """The ways to train by `recipe` here, smallest first: whole on each GPU, divided, with rows divided as well.
+
+    Rows are of up to `context` tokens. Raises ConfigError where `[train]` asks for what cannot be.
+    """
+    processes = _processes(recipe, machine, said)
+    tokens, cpu = said.tokens or context, not machine.gpus
+    if processes == 1:
+        if said.layout != "auto" or said.context_parallel > 1:
+            raise ConfigError("one process has nothing to divide: set train.processes, or leave train.layout at auto")
+        return [Layout(tokens=tokens, cpu=cpu)]
+    common = {"processes": processes, "nodes": said.nodes, "tokens": tokens, "cpu": cpu}
+    kinds = _kinds(recipe, said)
+    whole = [Layout(kind=kind, **common) for kind in kinds if said.context_parallel < 2]
+    shared = [Layout(kind="fsdp2", context_parallel=size, **common) for size in _sizes(processes, said, context)]
+    return whole + (shared if "fsdp2" in kinds else [])
+
+
+def _processes(recipe: Recipe, machine: Machine, said: Train) -> int:
+    """As said, else one for each GPU; never more by default than a step has samples, as the others would idle."""
+    if said.processes > machine.gpus > 0 and said.nodes == 1:
+        raise ConfigError(f"train.processes is {said.processes}, and {machine.gpus} GPUs are visible")
+    return said.nodes * (said.processes or max(1, min(machine.gpus, recipe.batch // said.nodes)))
+
+
+def _kinds(recipe: Recipe, said: Train) -> list[Kind]:
+    wanted: list[Kind] = ["ddp", "fsdp2"] if said.layout == "auto" else [said.layout]
+    if said.context_parallel > 1 and "fsdp2" not in wanted:
+        raise ConfigError(f"train.context_parallel needs the layout fsdp2, and train.layout is {said.layout}")
+    if recipe.method != "qlora":
+        return wanted
+    if "ddp" not in wanted:
+        raise ConfigError(f"weights of 4 bits cannot be divided: {recipe.name} takes the layout ddp, not {said.layout}")
+    return ["ddp"]
+
+
+def _sizes(processes: int, said: Train, context: int) -> list[int]:
+    """How many GPUs may share a row. Raises ConfigError for a number that does not divide them."""
+    if said.context_parallel:
+        if processes % said.context_parallel:
+            raise ConfigError(f"{processes} processes cannot be shared out by train.context_parallel = "
+                              f"{said.context_parallel}; take a number that divides them")
+        return [said.context_parallel] if said.context_parallel > 1 else []
+    return [size for size in (2, 4, 8, 16) if context > NATIVE and processes % size == 0]
+
+
 def accelerate(layout: Layout, recipe: Recipe) -> dict[str, Any]:
     """What accelerate's config file says of a layout of several processes."""
     asked: dict[str, Any] = {
@@ -82,8 +132,10 @@ def accelerate(layout: Layout, recipe: Recipe) -> dict[str, Any]:
             return asked | {"distributed_type": "FSDP", "fsdp_config": _fsdp()} | _parallel(layout)
         case "zero3":
             return asked | {"distributed_type": "DEEPSPEED", "deepspeed_config": _zero3(recipe)}
-        case _:
+        case "ddp":  # of a CPU's processes as well: for those accelerate's own word would want mpirun
             return asked | {"distributed_type": "MULTI_GPU"}
+        case "one":
+            return asked | {"distributed_type": "NO"}
 
 
 def command(layout: Layout, folder: Path) -> list[str]:

@@ -1,14 +1,16 @@
 """How a student is trained: a frozen Recipe, read from templates/recipes/ or from a file of the user's own."""
 
 import tomllib
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from sera_cli import templates
 from sera_cli.errors import ConfigError
+from sera_cli.knobs import Train
 from sera_cli.types import Value
 
 Method = Literal["lora", "full", "qlora"]
@@ -48,28 +50,35 @@ class Recipe(Value):
     alpha: int = Field(default=0, ge=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
+    @field_validator("betas", mode="before")
+    @classmethod
+    def _split(cls, said: object) -> object:
+        """`[train]` says them in a line, as `0.9 0.95`."""
+        return said.split() if isinstance(said, str) else said
 
-def recipe(spec: str = "", *, method: str = "auto", rehearsal: bool = False) -> Recipe:
-    """The recipe called `spec`, or the TOML file at that path; with none named, the one for student and method.
 
-    `auto` is full tuning of the embedded student and LoRA of any other. Raises ConfigError, naming the file and key.
+def recipe(spec: str, *, method: str = "auto", changes: Mapping[str, object] | None = None) -> Recipe:
+    """The recipe called `spec`, or the TOML file at that path, with `changes` made to its fields.
+
+    Raises ConfigError, naming the file or section and the key, and for a recipe of another method than `method`.
     """
+    changes = changes or {}
     if spec.endswith(".toml"):
-        return _agreed(_read(Path(spec).expanduser()), method)
-    name = spec or _default(method, rehearsal)
-    if name not in names():
-        raise ConfigError(f"no recipe is called {name!r}; take {', '.join(names())}, or the path of a .toml file")
-    return _agreed(_made(name, templates.table(f"recipes/{name}.toml"), f"recipe {name}"), method)
+        path = Path(spec).expanduser()
+        return _agreed(_made(path.stem, _read(path), str(path), changes), method)
+    if spec not in names():
+        raise ConfigError(f"no recipe is called {spec!r}; take {', '.join(names())}, or the path of a .toml file")
+    return _agreed(_made(spec, templates.table(f"recipes/{spec}.toml"), f"recipe {spec}", changes), method)
+
+
+def changes(said: Train) -> dict[str, object]:
+    """What `[train]` says of a recipe's fields; what is empty there is left to the recipe."""
+    own = {name: getattr(said, name) for name in Recipe.model_fields if name not in ("name", "method")}
+    return {name: value for name, value in own.items() if value != ""}
 
 
 def names() -> list[str]:
     return sorted(file.stem for file in (templates.folder() / "recipes").glob("*.toml"))
-
-
-def _default(method: str, rehearsal: bool) -> str:
-    if rehearsal:
-        return "rehearsal-lora" if method == "lora" else "rehearsal"
-    return "full" if method == "full" else "lora"
 
 
 def _agreed(found: Recipe, method: str) -> Recipe:
@@ -78,24 +87,26 @@ def _agreed(found: Recipe, method: str) -> Recipe:
     return found
 
 
-def _read(path: Path) -> Recipe:
+def _read(path: Path) -> dict[str, object]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"recipe {path} cannot be read: {error}") from error
-    return _made(path.stem, table, str(path))
 
 
-def _made(name: str, table: dict[str, object], where: str) -> Recipe:
+def _made(name: str, table: Mapping[str, object], where: str, changes: Mapping[str, object]) -> Recipe:
     known = set(Recipe.model_fields) - {"name"}
     for key in sorted(set(table) - known):
         near = get_close_matches(key, known, 1)
         raise ConfigError(f"{where}: unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     try:
-        made = Recipe.model_validate({**table, "name": name})
+        made = Recipe.model_validate({**table, **changes, "name": name})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise ConfigError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        key, reason = str(first["loc"][0]), first["msg"].removeprefix("Value error, ")
+        if key in changes:
+            raise ConfigError(f"train.{key} is {changes[key]!r}: {reason}") from error
+        raise ConfigError(f"{where}: {key}: {reason}") from error
     if made.method != "full" and not (made.rank and made.alpha):
         raise ConfigError(f"{where}: LoRA needs rank and alpha above 0")
     return made

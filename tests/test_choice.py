@@ -1,0 +1,121 @@
+"""Which recipe and layout are chosen, and what is said of it; memory is a table here, as the plan has its own tests."""
+
+import pytest
+
+from sera_cli.errors import ConfigError
+from sera_cli.knobs import Train
+from sera_cli.train import choice
+from sera_cli.train.choice import GIB, Choice, Facts, Need, choose, lacks
+from sera_cli.train.layout import Layout, Machine
+from sera_cli.train.recipe import recipe
+
+EIGHT = Facts(parameters=8_190_735_360)
+LARGE = Facts(parameters=32_762_123_264)
+BARE = Machine(memory=16 * GIB)
+
+
+def gpus(count: int, each: int) -> Machine:
+    return Machine(gpus=count, gpu_memory=each * GIB, memory=500 * GIB, gpu="H")
+
+
+def taking(full: int, lora: int, qlora: int) -> Need:
+    """Memory that goes by the method alone, divided where the layout divides it."""
+    sizes = {"full": full, "lora": lora, "qlora": qlora}
+    return lambda recipe, layout: sizes[recipe.method] * GIB // layout.divided
+
+
+def chosen(said: Train, facts: Facts, machine: Machine, need: Need) -> tuple[str, str, bool]:
+    found = choose(said, facts, machine, need)
+    return found.recipe.name, found.layout.kind, found.fits
+
+
+@pytest.fixture(autouse=True)
+def libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the optional ones are installed; the one test of their absence takes this away again."""
+    monkeypatch.setattr(choice, "find_spec", lambda _: object())
+
+
+@pytest.mark.parametrize(
+    ("machine", "name", "kind"),
+    [
+        (gpus(1, 180), "paper-8b", "one"), (gpus(1, 80), "lora-8b", "one"), (gpus(1, 24), "qlora-32b", "one"),
+        (gpus(2, 180), "paper-8b", "ddp"), (gpus(4, 80), "paper-8b", "fsdp2"), (gpus(2, 24), "lora-8b", "fsdp2"),
+        (BARE, "lora-8b", "one"),
+    ],
+)  # fmt: skip
+def test_all_parameters_are_trained_where_they_fit_else_an_adapter(machine: Machine, name: str, kind: str) -> None:
+    need = taking(full=150, lora=40 if machine.gpus else 12, qlora=15)
+    assert chosen(Train(), EIGHT, machine, need) == (name, kind, True)
+
+
+def test_a_larger_student_takes_the_recipes_of_its_size() -> None:
+    need = taking(full=550, lora=90, qlora=40)
+    sizes = [chosen(Train(), LARGE, machine, need) for machine in (gpus(16, 80), gpus(1, 140), gpus(1, 48))]
+    assert [name for name, *_ in sizes] == ["paper-32b", "lora-32b", "qlora-32b"]
+
+
+def test_the_choice_is_explained_in_one_line() -> None:
+    need = taking(full=550, lora=96, qlora=40)
+    assert choose(Train(), LARGE, gpus(1, 140), need).reason == (
+        "lora-32b on one GPU takes 96.0 of 140.0 GiB; too much: paper-32b 550.0")
+    assert choose(Train(method="full"), EIGHT, gpus(8, 80), taking(160, 40, 15)).reason == (
+        "paper-8b, as asked, on 8 GPUs by fsdp2 takes 20.0 of 80.0 GiB")
+    assert choose(Train(), EIGHT, BARE, taking(9, 4, 3)).reason == "paper-8b on the CPU takes 9.0 of 16.0 GiB"
+
+
+def test_where_none_fits_the_one_that_takes_the_least_is_told_of() -> None:
+    found = choose(Train(), LARGE, gpus(1, 16), taking(full=550, lora=96, qlora=40))
+    assert (found.recipe.name, found.fits) == ("qlora-32b", False)
+    assert found.reason == (
+        "qlora-32b on one GPU takes 40.0 of 16.0 GiB; too much: paper-32b 550.0, lora-32b 96.0")
+
+
+def test_what_is_named_is_taken_whether_it_fits_or_not() -> None:
+    need = taking(full=550, lora=96, qlora=40)
+    assert chosen(Train(method="full"), LARGE, BARE, need) == ("paper-32b", "one", False)
+    assert chosen(Train(recipe="lora-32b"), EIGHT, gpus(1, 140), need) == ("lora-32b", "one", True)
+    assert choose(Train(recipe="lora-8b", epochs=1), EIGHT, gpus(1, 140), need).recipe.epochs == 1
+
+
+def test_the_embedded_student_takes_its_own_recipe_anywhere() -> None:
+    def asked(*_: object) -> int:
+        raise AssertionError("its memory is nobody's question")
+
+    toy = Facts(context=4096, rehearsal=True)
+    found = choose(Train(), toy, gpus(8, 80), asked)
+    assert (found.recipe.name, found.layout.kind, found.fits) == ("rehearsal", "one", True)
+    assert found.reason == "rehearsal on one GPU: the embedded student's own recipe"
+    assert choose(Train(method="lora"), toy, BARE, asked).recipe.name == "rehearsal-lora"
+    with pytest.raises(ConfigError, match="the embedded student has no recipe for qlora"):
+        choose(Train(method="qlora"), toy, BARE, asked)
+
+
+def test_weights_of_four_bits_are_not_chosen_where_they_would_have_to_be_divided() -> None:
+    found = choose(Train(layout="fsdp2"), EIGHT, gpus(2, 8), taking(full=150, lora=40, qlora=6))
+    assert (found.recipe.name, found.fits) == ("lora-8b", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "message"),
+    [
+        ("qlora-32b", Layout(), r"recipe qlora-32b needs bitsandbytes, .* run: pip install 'sera\[qlora\]'"),
+        ("lora-8b", Layout(kind="zero3", processes=2), r"the layout zero3 needs deepspeed, .* 'sera\[zero\]'"),
+    ],
+)
+def test_a_library_that_is_not_there_is_named_with_what_to_type(
+    monkeypatch: pytest.MonkeyPatch, name: str, layout: Layout, message: str
+) -> None:
+    monkeypatch.setattr(choice, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=message):
+        lacks(recipe(name), layout)
+
+
+def test_what_needs_no_library_is_not_asked_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "find_spec", lambda _: None)
+    for name in ("paper-8b", "lora-32b", "rehearsal"):
+        lacks(recipe(name), Layout(kind="fsdp2", processes=2))
+
+
+def test_a_choice_survives_being_written_down() -> None:
+    found = choose(Train(), EIGHT, gpus(4, 80), taking(150, 40, 15))
+    assert Choice.model_validate_json(found.model_dump_json()) == found
