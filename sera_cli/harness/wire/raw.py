@@ -29,6 +29,8 @@ def write_llama(said: str, calls: Sequence[Call], markers: tuple[str, ...], befo
 def read_llama(text: str, start: int, before: bool) -> Read:
     """Raises Malformed with the first thing wrong."""
     at = text.find(TAG, start)
+    if at >= 0 and not before and MEANT.match(text, skip(text, start)):
+        raise Malformed(f"{TAG} stands before the first tool call or not at all")
     if at >= 0:
         return text[start:at], _objects(text, at + len(TAG)), [at]
     if not before and _object_meant(text, skip(text, start)):
