@@ -107,22 +107,97 @@ def test_several_nodes_are_told_apart_on_the_command_line() -> None:
         "-m", "sera_cli.train.worker", "t"]
 
 
-def launched(layout: Layout, folder: Path, *more: str, of: Any = FULL) -> Any:
-    """What `accelerate launch` makes of the file of a layout: its own arguments, as it would act on them."""
+def launched(layout: Layout, folder: Path, monkeypatch: pytest.MonkeyPatch, of: Any = FULL) -> Any:
+    """What `accelerate launch` makes of the command and the file of a layout; what its processes are told is in force.
+
+    Of several nodes it is the second.
+    """
     from accelerate.commands.launch import _validate_launch_command, launch_command_parser
-
-    (folder / "accelerate.yaml").write_text(json.dumps(accelerate(layout, of)))
-    said = command(layout, folder)
-    said = [*said[said.index("launch") + 1 : said.index("-m")], *more, *said[said.index("-m"):]]
-    args, *_ = _validate_launch_command(launch_command_parser().parse_args(said))
-    return args
-
-
-def plugged(args: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The environment that its processes are started with, put in force for the test."""
     from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
 
+    (folder / "accelerate.yaml").write_text(json.dumps(accelerate(layout, of)))
+    said = [{"RANK": "1", "ADDRESS": "10.0.0.1"}.get(word, word) for word in command(layout, folder)]
+    args, defaults, _ = _validate_launch_command(launch_command_parser().parse_args(said[said.index("launch") + 1 :]))
+    args.deepspeed_fields_from_accelerate_config = ",".join(defaults.deepspeed_config)
     env = prepare_deepspeed_cmd_env(args)[1] if args.use_deepspeed else prepare_multi_gpu_env(args)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    return dict(env)
+    return args
+
+
+def test_accelerate_reads_the_file_of_every_layout(tmp_path: Path) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    kinds = {}
+    for kind in ("one", "ddp", "fsdp2", "zero3"):
+        file = tmp_path / f"{kind}.yaml"
+        file.write_text(json.dumps(accelerate(Layout(kind=kind, processes=4), FULL)))
+        kinds[kind] = load_config_from_file(str(file)).distributed_type.value
+    assert kinds == {"one": "NO", "ddp": "MULTI_GPU", "fsdp2": "FSDP", "zero3": "DEEPSPEED"}
+
+
+def test_ddp_starts_its_processes_by_torch_also_on_a_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    args = launched(Layout(kind="ddp", processes=2, cpu=True), tmp_path, monkeypatch)
+    assert (args.multi_gpu, args.use_fsdp, args.num_processes, args.mixed_precision) == (True, False, 2, "no")
+    assert launched(Layout(kind="ddp", processes=2), tmp_path, monkeypatch).mixed_precision == "bf16"
+
+
+def test_fsdp2_gives_weights_back_after_the_forward_and_wraps_each_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from accelerate import FullyShardedDataParallelPlugin
+    from torch.distributed.fsdp.wrap import transformer_auto_wrap_policy
+
+    args = launched(Layout(kind="fsdp2", processes=4), tmp_path, monkeypatch)
+    plugin = FullyShardedDataParallelPlugin()
+
+    assert (args.use_fsdp, args.use_parallelism_config, args.num_processes) == (True, False, 4)
+    assert (plugin.fsdp_version, plugin.reshard_after_forward, plugin.cpu_ram_efficient_loading) == (2, True, True)
+    assert plugin.auto_wrap_policy is transformer_auto_wrap_policy
+    assert plugin.state_dict_type.name == "SHARDED_STATE_DICT"
+    assert not plugin.activation_checkpointing  # it would rename the weights: the trainer's own does not
+
+
+def test_context_parallelism_divides_rows_beside_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from accelerate.parallelism_config import ParallelismConfig
+
+    args = launched(Layout(kind="fsdp2", processes=8, context_parallel=4), tmp_path, monkeypatch)
+    config = ParallelismConfig()
+
+    assert args.use_parallelism_config
+    assert (config.cp_size, config.dp_shard_size, config.dp_replicate_size, config.total_size) == (4, 2, 1, 8)
+    assert (config.cp_backend, config.cp_handler.cp_comm_strategy) == ("torch", "allgather")
+
+
+def test_zero3_keeps_everything_on_the_gpus_and_gathers_what_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from accelerate import DeepSpeedPlugin
+
+    args = launched(Layout(kind="zero3", processes=4), tmp_path, monkeypatch)
+    plugin = DeepSpeedPlugin()
+
+    assert (args.use_deepspeed, plugin.zero_stage, plugin.zero3_init_flag) == (True, 3, True)
+    assert plugin.deepspeed_config["gradient_clipping"] == FULL.max_grad_norm
+    zero = plugin.deepspeed_config["zero_optimization"]
+    assert zero["stage3_gather_16bit_weights_on_model_save"] is True
+    assert (zero["offload_optimizer"]["device"], zero["offload_param"]["device"]) == ("none", "none")
+
+
+def test_deepspeed_takes_what_accelerate_makes_of_zero3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = pytest.importorskip("deepspeed.runtime.config", reason="deepspeed is not installed")
+    from accelerate import DeepSpeedPlugin
+
+    launched(Layout(kind="zero3", processes=4), tmp_path, monkeypatch)
+    sizes = {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 8, "train_batch_size": 8}
+    config = runtime.DeepSpeedConfig({**DeepSpeedPlugin().deepspeed_config, **sizes})
+    assert (config.zero_optimization_stage, config.gradient_clipping, config.zero_enabled) == (3, 1.0, True)
+
+
+@pytest.mark.parametrize("kind", ["ddp", "fsdp2", "zero3"])
+def test_each_node_is_told_its_number_and_where_the_first_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    args = launched(Layout(kind=kind, processes=16, nodes=2), tmp_path, monkeypatch)
+    assert (args.nnodes, args.nproc_per_node, args.machine_rank, args.num_processes) == ("2", "8", 1, 16)
+    assert (args.rdzv_backend, args.rdzv_endpoint) == ("static", "10.0.0.1:29500")

@@ -123,7 +123,7 @@ def accelerate(layout: Layout, recipe: Recipe) -> dict[str, Any]:
     """What accelerate's config file says of a layout of several processes."""
     asked: dict[str, Any] = {
         "compute_environment": "LOCAL_MACHINE", "debug": False, "main_training_function": "main",
-        "num_processes": layout.processes, "num_machines": layout.nodes, "machine_rank": 0, "same_network": True,
+        "num_processes": layout.processes, "num_machines": layout.nodes, "machine_rank": 0,
         "rdzv_backend": "static", "use_cpu": layout.cpu, "enable_cpu_affinity": False,
         "mixed_precision": "bf16" if recipe.precision == "bfloat16" and not layout.cpu else "no",
     }  # fmt: skip
@@ -131,7 +131,7 @@ def accelerate(layout: Layout, recipe: Recipe) -> dict[str, Any]:
         case "fsdp2":
             return asked | {"distributed_type": "FSDP", "fsdp_config": _fsdp()} | _parallel(layout)
         case "zero3":
-            return asked | {"distributed_type": "DEEPSPEED", "deepspeed_config": _zero3(recipe)}
+            return asked | {"distributed_type": "DEEPSPEED", "deepspeed_config": _zero3(layout, recipe)}
         case "ddp":  # of a CPU's processes as well: for those accelerate's own word would want mpirun
             return asked | {"distributed_type": "MULTI_GPU"}
         case "one":
@@ -183,8 +183,8 @@ def _parallel(layout: Layout) -> dict[str, Any]:
     return {"parallelism_config": named | {"parallelism_config_cp_comm_strategy": "allgather"}}
 
 
-def _zero3(recipe: Recipe) -> dict[str, Any]:
-    return {
-        "zero_stage": 3, "offload_optimizer_device": "none", "offload_param_device": "none",
-        "gradient_clipping": recipe.max_grad_norm, "zero3_init_flag": True, "zero3_save_16bit_model": True,
-    }  # fmt: skip
+def _zero3(layout: Layout, recipe: Recipe) -> dict[str, Any]:
+    """ZeRO-3, all of it on the GPUs; the model is gathered whole when it is saved. The trainer fills in the rest."""
+    kept = {"offload_optimizer_device": "none", "offload_param_device": "none", "zero3_save_16bit_model": True}
+    started = {"deepspeed_multinode_launcher": "standard"} if layout.nodes > 1 else {}
+    return {"zero_stage": 3, "zero3_init_flag": True, "gradient_clipping": recipe.max_grad_norm, **kept, **started}
