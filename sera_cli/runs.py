@@ -53,6 +53,10 @@ class Run(Value):
         return self.folder / "6-samples.jsonl"
 
     @property
+    def training(self) -> Path:
+        return self.folder / "training"
+
+    @property
     def adapter(self) -> Path:
         return self.folder / "adapter"
 

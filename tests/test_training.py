@@ -13,7 +13,7 @@ from sera_cli.cli import training
 from sera_cli.cli.job import Job, open_job
 from sera_cli.cli.options import Asked
 from sera_cli.errors import ConfigError
-from sera_cli.train.sft import order
+from sera_cli.train.course import order
 from sera_cli.train.student import Student
 from sera_cli.types import Sample
 from tests import families

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sera_cli.cli.job import Job
-from sera_cli.cli.stages import the_recipe
+from sera_cli.cli.stages import the_choice
 from sera_cli.console import Board, say
 
 if TYPE_CHECKING:
+    from sera_cli.train.course import Course
     from sera_cli.train.sft import Trained
     from sera_cli.train.student import Student
     from sera_cli.types import AgentCard, Sample
@@ -20,46 +21,74 @@ TOY = "The base is the embedded student of a few million parameters: this agent 
 def train(job: Job, student: "Student", board: Board) -> "Trained":
     """adapter/: trained anew unless samples, student, recipe, order and seed are those it was trained with.
 
-    trained.json is the mark that adapter and settings belong together: it goes first and comes back last.
+    What is being trained stands in training/, from where the next command goes on. trained.json is the mark that
+    adapter and settings belong together: it goes first and comes back last.
     """
     from sera_cli import store
     from sera_cli.runs import settle, settled
     from sera_cli.store import atomically
-    from sera_cli.train.plan import machine_memory, plan
-    from sera_cli.train.sft import Trained
-    from sera_cli.train.sft import train as run
+    from sera_cli.train import sft
     from sera_cli.types import Sample
 
-    chosen = the_recipe(job, student)
     note = store.about(job.run.samples, Sample)
     _same_wire(note, job.run.samples, student)
     _as_asked(note, job)
-    order = note.get("order", "shuffle")
-    data = samples(job, order)
-    settings = {
-        "data": data_digest(data), "student": student.name, "context": student.context,
-        "wire": student.wire.model_dump(), "order": order, "recipe": chosen.model_dump(mode="json"),
-        "seed": job.config.generate.seed,
-    }  # fmt: skip
-    kept = job.run.folder / "trained.json"
+    data = samples(job, order := note.get("order", "shuffle"))
+    course = _course(job, student, data, order)
+    settings = course.settings
+    kept, folder = job.run.folder / "trained.json", job.run.training
     if settled(job.run).get("train") == settings and job.run.adapter.exists() and kept.exists():
-        return Trained.model_validate_json(kept.read_bytes())
+        return sft.Trained.model_validate_json(kept.read_bytes())
+    taught, heldout = _apart(data)
+    step = sft.begin(folder, course, taught, heldout)
     kept.unlink(missing_ok=True)
-    taught = [sample for sample in data if not sample.heldout]
-    ahead = plan(student, chosen, [sample.tokens for sample in taught], available=machine_memory())
+    _head(job, course, taught, step)
+    sft.go(folder, course, lambda step, steps, said: board("train", step, steps, said))
+    done = sft.take(folder, job.run.adapter)
+    settle(job.run, "train", settings, remake=True)
+    atomically(kept, done.model_dump_json(indent=1).encode() + b"\n")
+    sft.clear(folder)
+    return done
+
+
+def _course(job: Job, student: "Student", data: list["Sample"], order: str) -> "Course":
+    """The training that the settings ask for."""
+    from sera_cli.train.course import Course, versions
+    from sera_cli.train.sft import data_digest
+
+    choice = the_choice(job, student)
+    taught, heldout = _apart(data)
+    return Course(
+        student=student, recipe=choice.recipe, layout=choice.layout, seed=job.config.generate.seed,
+        shuffle=order == "shuffle", data=data_digest(taught), heldout=data_digest(heldout), name=job.run.name,
+        report_to=job.config.train.report_to, offline=job.config.privacy.offline, versions=versions(),
+    )  # fmt: skip
+
+
+def _head(job: Job, course: "Course", taught: list["Sample"], step: int) -> None:
+    """What a person is told before a training begins, or goes on."""
+    from shlex import join
+
+    from sera_cli.train.launch import several
+    from sera_cli.train.layout import command
+    from sera_cli.train.plan import machine_memory, plan
+
+    ahead = plan(course.student, course.recipe, [sample.tokens for sample in taught], available=machine_memory())
     say(
         f"training {ahead.trainable:,} of {ahead.parameters:,} parameters: {ahead.steps} steps, {ahead.tokens:,} "
         f"tokens, {ahead.verdict}",
         prose=True,
     )
-    done = run(
-        taught, [sample for sample in data if sample.heldout], student, chosen, job.run.adapter,
-        seed=job.config.generate.seed, shuffle=order == "shuffle",
-        on_progress=lambda step, steps, loss: board("train", step, steps, f"loss {loss:.3f}"),
-    )  # fmt: skip
-    settle(job.run, "train", settings, remake=True)
-    atomically(kept, done.model_dump_json(indent=1).encode() + b"\n")
-    return done
+    if several(course.layout):
+        say("its processes are started by:")
+        say(f"    {join(command(course.layout, job.run.training))}")
+    if step:
+        say(f"goes on from step {step}, which {job.run.training} holds", prose=True)
+
+
+def _apart(data: list["Sample"]) -> tuple[list["Sample"], list["Sample"]]:
+    """The samples to learn from, and those held out."""
+    return [one for one in data if not one.heldout], [one for one in data if one.heldout]
 
 
 def register(job: Job, student: "Student", trained: "Trained") -> "AgentCard":
@@ -81,12 +110,6 @@ def samples(job: Job, order: str = "shuffle") -> list["Sample"]:
 
     found = list(store.read(job.run.samples, Sample).values())
     return found if order == "ratio" else sorted(found, key=lambda sample: sample.id)
-
-
-def data_digest(data: list["Sample"]) -> str:
-    from sera_cli.types import digest
-
-    return digest([digest(sample.model_dump(mode="json"), 64) for sample in data])
 
 
 def _same_wire(note: dict[str, Any], path: Path, student: "Student") -> None:

@@ -1,4 +1,4 @@
-"""Where a training can go on from: the trainer's own checkpoints, each trusted only with a mark that is written last."""
+"""Where a training can go on from: the trainer's own checkpoints, each trusted only with a mark, written last."""
 
 import json
 import os
@@ -86,12 +86,12 @@ def saving(course: Course, folder: Path, saves: Collection[int], evaluates: Coll
     from transformers import TrainerCallback
 
     class Saving(TrainerCallback):  # type: ignore[misc]
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> Any:
             control.should_save = control.should_save or state.global_step in saves
             control.should_evaluate = control.should_evaluate or state.global_step in evaluates
             return control
 
-        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
             _together()  # every rank wrote its part
             if state.is_world_process_zero:
                 mark(folder / f"checkpoint-{state.global_step}", course)

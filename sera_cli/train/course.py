@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from sera_cli.errors import DataError
+from sera_cli.errors import ConfigError, DataError
 from sera_cli.store import atomically
 from sera_cli.train.layout import Layout
 from sera_cli.train.recipe import Recipe
@@ -92,6 +92,17 @@ def rewrite(folder: Path, course: Course) -> None:
     atomically(folder / COURSE, course.model_dump_json(indent=1).encode() + b"\n")
     asked = json.dumps(accelerate(course.layout, course.recipe), indent=1)  # which YAML reads as well
     atomically(folder / ACCELERATE, asked.encode() + b"\n")
+
+
+def begun(folder: Path, course: Course) -> bool:
+    """Whether the folder is of this course, with its rows. Raises ConfigError where the result of another is in it."""
+    if not (folder / COURSE).exists():
+        return False
+    before = read(folder).settings
+    if (folder / RESULT).exists() and before != course.settings:
+        wrong = ", ".join(differing(before, course.settings))
+        raise ConfigError(f"{folder} holds the result of another training: {wrong}; undo that, or remove it")
+    return before == course.settings and (folder / ROWS).is_dir()
 
 
 def read(folder: Path) -> Course:

@@ -1,4 +1,4 @@
-"""What a training leaves: weights under plain names, the base's tokenizer as it was, the template that was trained on."""
+"""What a training leaves: weights under plain names, the base's tokenizer as it was, the template of training."""
 
 import json
 import re

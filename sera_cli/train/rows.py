@@ -54,7 +54,25 @@ def rows(samples: Sequence[Sample], student: Student) -> list[Row]:
 
 
 def keep(found: Sequence[Row], folder: Path) -> None:
-    """Writes rows, one after the other, as a data set with columns id, input_ids, labels and length."""
+    """Writes rows, one after the other, as a data set with columns id, input_ids, labels and length; of none nothing."""
+    if found:
+        _data_set(found).save_to_disk(folder)
+
+
+def kept(folder: Path) -> Any:
+    """The data set that `keep` wrote, mapped from disk. Raises DataError when it cannot be read."""
+    from datasets import load_from_disk
+
+    if not folder.exists():
+        return _data_set(())
+    try:
+        return load_from_disk(str(folder))
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise DataError(f"cannot be read ({reason}); remove the training folder to begin anew", folder) from error
+
+
+def _data_set(found: Sequence[Row]) -> Any:
     import numpy as np
     from datasets import Dataset, Features
     from datasets import List as Many
@@ -68,18 +86,7 @@ def keep(found: Sequence[Row], folder: Path) -> None:
         "labels": [np.asarray(row.labels) for row in found],
         "length": [len(row.input_ids) for row in found],
     }
-    Dataset.from_dict(columns, features=shape).save_to_disk(folder)
-
-
-def kept(folder: Path) -> Any:
-    """The data set that `keep` wrote, mapped from disk. Raises DataError when it cannot be read."""
-    from datasets import load_from_disk
-
-    try:
-        return load_from_disk(str(folder))
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise DataError(f"cannot be read ({reason}); remove the training folder to begin anew", folder) from error
+    return Dataset.from_dict(columns, features=shape)
 
 
 def check(sample: Sample, row: Row, tokenizer: tokens.Tokenizer, student: Student) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from sera_cli.errors import ConfigError, ModelError
 from sera_cli.harness import tokens, wire
 from sera_cli.train.arguments import arguments, half
+from sera_cli.train.attention import Kernel, kernel
 from sera_cli.train.course import HELDOUT, ROWS, Course, sequence
 from sera_cli.train.packing import Micro, collate, packed
 from sera_cli.train.recipe import Recipe
@@ -23,24 +24,35 @@ def trainer(course: Course, folder: Path) -> Any:
             """A card is the registry's to write."""
 
     taught, heldout = kept(folder / ROWS), kept(folder / HELDOUT)
-    sorted_, lengths, ranks = sequence(course, len(taught)), taught["length"][:], course.layout.ranks
-    steps = packed(lengths, sorted_, course.recipe.batch, budget=budget(course), ranks=ranks)
+    chosen, ranks = kernel(course.student.base, course.recipe.attention), course.layout.ranks
+    taken = steps(course, taught["length"][:], room(course, chosen))
     # the settings come first: loading looks at how processes are laid out
-    asked = arguments(course, folder, steps=len(steps), accumulation=len(steps[0]) // ranks)
+    asked = arguments(course, folder, steps=len(taken), accumulation=len(taken[0]) // ranks)
     tokenizer = tokens.pretrained(course.student.base)
     tokenizer.eos_token = wire.ending(course.student.wire)  # a base that was never tuned to chat ends elsewhere
-    bounds = attention(course.recipe).startswith("flash")
-    micros = [[sorted_[at] for at in micro] for step in steps for micro in step]
+    bounds = chosen.name.startswith("flash")
     made = Tutor(
-        model=model(course), args=asked, processing_class=tokenizer, peft_config=lora(course.recipe),
-        train_dataset=lessons(taught, micros, bounds=bounds), data_collator=_only,
+        model=model(course, chosen), args=asked, processing_class=tokenizer, peft_config=lora(course.recipe),
+        train_dataset=lessons(taught, [micro for step in taken for micro in step], bounds=bounds), data_collator=_only,
         eval_dataset=lessons(heldout, [[at] for at in range(len(heldout))], bounds=bounds) if len(heldout) else None,
     )  # fmt: skip
     made.remove_callback(PrinterCallback)
     return made
 
 
-def model(course: Course) -> Any:
+def steps(course: Course, lengths: Sequence[int], room: int) -> list[list[Micro]]:
+    """For each optimizer step its micro-batches, as indices of rows; every rank takes as many in each step."""
+    taken = sequence(course, len(lengths))
+    made = packed(lengths, taken, course.recipe.batch, budget=room, ranks=course.layout.ranks)
+    return [[[taken[at] for at in micro] for micro in step] for step in made]
+
+
+def room(course: Course, chosen: Kernel) -> int:
+    """The most tokens of documents that share a micro-batch; 0 where none may."""
+    return chosen.room(course.layout.tokens) if course.recipe.packing else 0
+
+
+def model(course: Course, chosen: Kernel) -> Any:
     """The student's weights: bfloat16 under LoRA on a GPU, else float32, as full tuning by 1e-5 is lost in bfloat16."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -49,20 +61,11 @@ def model(course: Course) -> Any:
     dtype = torch.bfloat16 if recipe.method != "full" and half(recipe) else torch.float32
     try:
         return AutoModelForCausalLM.from_pretrained(
-            student.base, dtype=dtype, attn_implementation=attention(recipe), quantization_config=quantized(recipe),
+            student.base, dtype=dtype, attn_implementation=chosen.name, quantization_config=quantized(recipe),
             trust_remote_code=False, use_safetensors=True,
         )
     except (OSError, ValueError) as error:
         raise ModelError(f"student {student.name} does not load: {str(error).strip().partition(chr(10))[0]}") from error
-
-
-def attention(recipe: Recipe) -> str:
-    """The kind of attention: as the recipe says, else flash attention on a GPU that has it, else torch's own."""
-    from transformers.utils import is_flash_attn_2_available
-
-    if recipe.attention != "auto":
-        return recipe.attention
-    return "flash_attention_2" if half(recipe) and is_flash_attn_2_available() else "sdpa"
 
 
 def quantized(recipe: Recipe) -> Any:
@@ -91,11 +94,6 @@ def lora(recipe: Recipe) -> Any:
         r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules="all-linear", bias="none",
         task_type="CAUSAL_LM", use_rslora=False,
     )
-
-
-def budget(course: Course) -> int:
-    """The most tokens of documents that share a micro-batch; 0 where none may."""
-    return course.layout.tokens if course.recipe.packing else 0
 
 
 def lessons(rows: Any, micros: Sequence[Micro], *, bounds: bool) -> Any:
