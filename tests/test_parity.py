@@ -1,0 +1,96 @@
+import math
+
+import pytest
+
+from sera_cli.train.arguments import warmup
+from sera_cli.train.attention import kernel
+from sera_cli.train.course import Course
+from sera_cli.train.layout import Layout
+from sera_cli.train.parity import Pair, Parity, parity, plain, rate
+from sera_cli.train.recipe import Recipe
+from sera_cli.train.rows import rows
+from sera_cli.train.tutor import room, steps
+from tests.students import FULL, LORA, sample, tiny
+
+THREE = {"batch": 3, "epochs": 9, "warmup_steps": 4, "weight_decay": 0.1}
+"""21 steps: 7 samples are 63 lessons, three a step."""
+
+
+def course(recipe: Recipe, **changes: object) -> Course:
+    """Of 7 samples of about 590 tokens, of which two share a micro-batch and the third is alone."""
+    return Course(student=tiny(), recipe=recipe.model_copy(update=changes), seed=1, layout=Layout(tokens=1300))
+
+
+@pytest.fixture(scope="module")
+def taught():
+    return rows([sample(n) for n in range(7)], tiny())
+
+
+def compared(recipe: Recipe, taught) -> tuple[Parity, list[tuple[str, int, int]]]:
+    heard = []
+    return parity(course(recipe, **THREE), taught, 20, tell=lambda *said: heard.append(said[:3])), heard
+
+
+@pytest.mark.parametrize(("recipe", "falls"), [(FULL, 3.0), (LORA.model_copy(update={"checkpointing": True}), 0.3)])
+def test_a_plain_loop_has_the_same_losses_for_twenty_steps(recipe: Recipe, falls: float, taught):
+    found, heard = compared(recipe, taught)
+
+    assert [pair.step for pair in found.pairs] == list(range(1, 21))
+    assert found.largest < 1e-4
+    assert found.agrees
+    assert found.pairs[0].plain - found.pairs[-1].plain > falls
+    assert heard == [(who, step, 20) for who in ("TRL", "plain") for step in range(1, 21)]
+
+
+def test_what_is_compared_is_packed_and_accumulated(taught):
+    one = course(FULL, **THREE)
+    lengths = [len(row.input_ids) for row in taught]
+
+    assert {tuple(map(len, step)) for step in steps(one, lengths, room(one, kernel(tiny().base)))} == {(2, 1)}
+
+
+@pytest.mark.parametrize("changed", [
+    {"learning_rate": 9e-3}, {"betas": (0.9, 0.99)}, {"schedule": "linear"}, {"warmup_steps": 2}, {"weight_decay": 0.4},
+    {"batch": 2},
+])  # fmt: skip
+def test_a_trainer_that_takes_another_setting_is_seen_within_six_steps(changed: dict[str, object], taught):
+    """Not another bound of the gradient: what scales all of it alike, AdamW hardly sees."""
+    losses = [list(plain(course(FULL, **(THREE | one)), taught, 6, start={})) for one in ({}, changed)]
+    pairs = tuple(Pair(step=step, trl=one, plain=two) for step, (one, two) in enumerate(zip(*losses, strict=True), 1))
+
+    assert not Parity(pairs=pairs, tolerance=1e-4).agrees
+
+
+def test_no_more_steps_are_compared_than_there_are(taught):
+    found = parity(course(FULL, epochs=1, batch=4), taught, 5)
+
+    assert [pair.step for pair in found.pairs] == [1, 2]
+
+
+def test_what_two_trainers_would_draw_or_round_otherwise_is_left_out(taught):
+    """Dropout, and an optimizer of 8 bits, which no CPU has."""
+    found = parity(course(LORA, dropout=0.5, optimizer="adamw_8bit"), taught, 2)
+
+    assert found.largest < 1e-4
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant_with_warmup"])
+def test_the_rate_is_what_the_library_s_schedule_says(schedule: str):
+    import torch
+    from transformers import get_scheduler
+
+    recipe = FULL.model_copy(update={"schedule": schedule, "warmup_steps": 5})
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    library = get_scheduler(schedule, optimizer, num_warmup_steps=warmup(recipe, 40), num_training_steps=40)
+    for step in range(40):
+        assert rate(recipe, step, 40) == pytest.approx(library.get_last_lr()[0], abs=1e-12)
+        optimizer.step()
+        library.step()
+
+
+def test_losses_that_are_no_numbers_do_not_agree():
+    pairs = (Pair(step=1, trl=2.0, plain=2.0), Pair(step=2, trl=math.nan, plain=2.0), Pair(step=3, trl=2.0, plain=2.5))
+
+    assert not Parity(pairs=pairs, tolerance=1.0).agrees
+    assert Parity(pairs=pairs[:1], tolerance=0.0).agrees
+    assert Parity(pairs=pairs[2:], tolerance=0.4).largest == 0.5
