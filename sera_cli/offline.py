@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 from sera_cli.errors import ConfigError
 
 QUIET = {
-    "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "VLLM_NO_USAGE_STATS": "1", "WANDB_MODE": "disabled",
+    "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "VLLM_NO_USAGE_STATS": "1", "WANDB_ERROR_REPORTING": "false",
 }  # fmt: skip
 """Nobody is told that anything was used, offline or not."""
 
 SEALED = {
     "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HUB_DISABLE_XET": "1",
-    "PIP_NO_INDEX": "1",
+    "PIP_NO_INDEX": "1", "WANDB_MODE": "offline",
 }  # fmt: skip
 
 LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
@@ -59,6 +59,7 @@ class Wall:
 def hush(environ: MutableMapping[str, str] = os.environ) -> None:
     """Switches off what libraries, and the programs started from here, tell their makers."""
     environ.update(QUIET)
+    environ.setdefault("WANDB_MODE", "offline")  # a library that is told of a training keeps it here, unless asked
 
 
 def keep(sealed: bool, urls: Iterable[str] = (), *, building: bool = False) -> None:

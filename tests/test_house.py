@@ -14,7 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ROOMS = ("svg", "data", "train", "agents", "evaluate")
 HEAVY = {
     "accelerate", "datasets", "docker", "git", "httpcore", "httpx", "peft", "safetensors", "tokenizers", "torch",
-    "transformers", "trl", "jinja2", "numpy", "prompt_toolkit", "tenacity", "certifi",
+    "transformers", "trl", "jinja2", "matplotlib", "numpy", "prompt_toolkit", "tenacity", "certifi", "trackio", "wandb",
 }
 STAGES = {"functions", "explored", "issues", "reproduced", "verdicts", "samples"}
 CONSOLE = "sera_cli.console"

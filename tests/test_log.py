@@ -9,6 +9,7 @@ from typing import Any
 
 from sera_cli.train.log import Log
 from sera_cli.train.metrics import Lot
+from sera_cli.train.trackers import Tracker
 
 LOTS = [Lot((f"s{2 * n}", f"s{2 * n + 1}"), 100, 25) for n in range(24)]
 LOGS = {"loss": 0.5, "learning_rate": 1e-3, "grad_norm": 2.0}
@@ -137,12 +138,19 @@ def test_a_number_that_is_none_is_still_json(tmp_path: Path) -> None:
     assert (written(tmp_path)[0]["loss"], written(tmp_path)[0]["grad_norm"]) == (None, None)
 
 
-def test_whoever_else_is_told_is_told_every_row(tmp_path: Path) -> None:
-    heard: list[dict[str, Any]] = []
-    book = log(tmp_path, also=heard.append)
+def test_a_tracker_is_shown_every_row_from_where_the_training_goes_on(tmp_path: Path) -> None:
+    heard: list[object] = []
+
+    def tracked(after: int) -> Tracker:
+        heard.append(f"opened after {after}")
+        return Tracker(heard.append, lambda: heard.append("closed"))
+
+    book = log(tmp_path, tracked=tracked)
+    book.begin(after=-1)
     book.step(1, LOGS)
     book.heldout("agent", 1, 0.5)
-    assert heard == written(tmp_path)
+    book.close()
+    assert heard == ["opened after 0", *written(tmp_path)[1:], "closed"]
 
 
 def test_a_full_disk_is_one_line_that_says_how_to_go_on(tmp_path: Path) -> None:

@@ -108,6 +108,14 @@ def test_nobody_is_told_of_the_use_in_any_case() -> None:
     assert environ["DO_NOT_TRACK"] == environ["VLLM_NO_USAGE_STATS"] == environ["HF_HUB_DISABLE_TELEMETRY"] == "1"
 
 
+def test_losses_are_sent_to_wandb_only_where_the_user_says_so_and_never_offline() -> None:
+    nobody: dict[str, str] = {}
+    user = {"WANDB_MODE": "online"}
+    hush(nobody)
+    hush(user)
+    assert (nobody["WANDB_MODE"], user["WANDB_MODE"], SEALED["WANDB_MODE"]) == ("offline", "online", "offline")
+
+
 def test_an_environment_from_the_network_is_no_secret_to_keep() -> None:
     with pytest.raises(ConfigError, match="exclude one another"):
         keep(True, building=True)

@@ -11,24 +11,25 @@ from pathlib import Path
 from sera_cli.errors import DataError
 from sera_cli.store import atomically
 from sera_cli.train.metrics import Lot, Row, Who, rows
+from sera_cli.train.trackers import DEAF, Tracker
 
 NOTED_STEPS = 20
 """The first steps whose sample ids are kept."""
 
 
 class Log:
-    """metrics.jsonl as it grows; `also` is shown every row. One process writes it.
+    """metrics.jsonl as it grows. One process writes it. `tracked` opens the tracker that is shown every row as well.
 
     A row is on the disk before the next step begins, so a checkpoint never stands without the steps before it.
     """
 
     def __init__(
         self, path: Path, facts: Row, lots: Sequence[Lot], *, heldout: int = 0,
-        also: Callable[[Row], object] | None = None, clock: Callable[[], float] = time.monotonic,
+        tracked: Callable[[int], Tracker] = lambda _: DEAF, clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
-        self.path, self._facts, self._lots, self._heldout, self._also = path, facts, lots, heldout, also
+        self.path, self._facts, self._lots, self._heldout = path, facts, lots, heldout
         self._read = list(accumulate(lot.tokens for lot in lots))
-        self._clock = clock
+        self._tracked, self._tracker, self._clock = tracked, DEAF, clock
         self._began = self._mark = clock()
 
     def begin(self, after: int = 0) -> None:
@@ -36,6 +37,7 @@ class Log:
         before = [row for row in rows(self.path)[1:] if row.get("step", 0) <= after and "stopped" not in row]
         atomically(self.path, b"".join(map(_line, [self._facts | {"steps": len(self._lots)}, *before])))
         self._began = self._clock() - max((row.get("seconds", 0.0) for row in before), default=0.0)
+        self._tracker = self._tracked(max(0, after))
         self.tick()
 
     def tick(self) -> None:
@@ -74,8 +76,11 @@ class Log:
         except OSError as error:
             what = f"{error.strerror or error}; free some disk, and train again to go on"
             raise DataError(what, self.path) from error
-        if self._also:
-            self._also(row)
+        self._tracker.tell(row)
+
+    def close(self) -> None:
+        """Nothing more is written; on what was, a later `begin` goes on."""
+        self._tracker.close()
 
 
 def _line(row: Row) -> bytes:

@@ -11,6 +11,7 @@ from sera_cli.train.log import Log
 from sera_cli.train.metrics import Lot, Row, Who, lots
 from sera_cli.train.recipe import Recipe
 from sera_cli.train.rows import IGNORED, kept
+from sera_cli.train.trackers import Tracker, check, tracker
 
 MEASURED = 4
 """How often, at most, the held-out loss is measured between the beginning and the end of a training."""
@@ -19,9 +20,9 @@ MEASURED = 4
 def callbacks(course: Course, folder: Path) -> list[Any]:
     """What the trainer calls, in every process; one of them writes the folder's metrics.jsonl.
 
-    The trainer evaluates before training, for the base's loss, and wherever else it is told to. On resume the rows of
+    The trainer evaluates when it begins, for the base's loss, and wherever else it is told to. On resume the rows of
     steps that are gone are cut off. A training that cannot come to any good is ended by a ModelError, in every process
-    alike, for all of them are given the same losses.
+    alike, for all of them are given the same losses. Raises ConfigError for a tracker that cannot be told.
     """
     from accelerate import PartialState
     from transformers import TrainerCallback
@@ -32,7 +33,7 @@ def callbacks(course: Course, folder: Path) -> list[Any]:
     class Watch(TrainerCallback):  # type: ignore[misc]
         def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
             if log:
-                log.begin(after=state.global_step)
+                log.begin(after=state.global_step or -1)
 
         def on_log(self, _args: Any, state: Any, _control: Any, logs: Any = None, **_: Any) -> None:
             if not logs or "loss" not in logs:
@@ -42,27 +43,35 @@ def callbacks(course: Course, folder: Path) -> list[Any]:
                 log.step(state.global_step, logs, peak())
                 if why:
                     log.stopped(state.global_step, why)
+                    log.close()
             if why:
                 raise ModelError(why)
 
         def on_evaluate(self, _args: Any, state: Any, _control: Any, metrics: Any = None, **_: Any) -> None:
             if log:
-                if not state.global_step:
-                    log.begin(after=-1)
                 log.heldout(_who(state), state.global_step, metrics["eval_loss"])
 
         def on_save(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
             if log:
                 log.tick()
 
+        def on_train_end(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
+            if log:
+                log.close()
+
     return [Watch()]
 
 
 def journal(course: Course, folder: Path) -> Log:
     """The log of a training, not yet begun."""
+    check(course.report_to, offline=course.offline)
     samples = _samples(kept(folder / ROWS))
-    steps = lots(samples, sequence(course, len(samples)), course.recipe.batch)
-    return Log(folder / METRICS, facts(course, samples), steps, heldout=len(kept(folder / HELDOUT)))
+    steps, about = lots(samples, sequence(course, len(samples)), course.recipe.batch), facts(course, samples)
+
+    def tracked(after: int) -> Tracker:
+        return tracker(course.report_to, folder, course.name, about, after=after, offline=course.offline)
+
+    return Log(folder / METRICS, about, steps, heldout=len(kept(folder / HELDOUT)), tracked=tracked)
 
 
 def facts(course: Course, samples: list[Lot]) -> Row:
