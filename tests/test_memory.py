@@ -14,6 +14,7 @@ from sera_cli.svg import memory
 from sera_cli.svg.memory import Key, recall, remember
 from sera_cli.svg.mine import Mined, mine
 from sera_cli.svg.pages import read
+from sera_cli.svg.pages import told as as_bytes
 from tests.test_mine import ADD, commit
 
 JS = "import { b } from './b.js';\n/** Picks. */\nexport function pick(a) {\n  return a ? b(a) : none(a);\n}\n"
@@ -163,12 +164,12 @@ def test_a_memory_that_cannot_be_written_is_done_without(shop: Path, tmp_path: P
 
 def test_what_was_not_asked_for_the_longest_goes_first(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = [Key("a.py", f"{number:040}", "") for number in range(300)]
-    page = read("a.py", (ADD * 9).encode(), "")
+    page = as_bytes(read("a.py", (ADD * 9).encode(), ""))
     remember(place, dict.fromkeys(keys[:100], page))
     with sqlite3.connect(place) as base:
         base.execute("UPDATE pages SET used = 0")
     recall(place, keys[:50])
-    monkeypatch.setattr(memory, "MOST", 400_000)
+    monkeypatch.setattr(memory, "MOST", 200_000)
     remember(place, dict.fromkeys(keys[100:], page))
     left = set(recall(place, keys))
     assert not left & set(keys[50:100])

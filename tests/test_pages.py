@@ -28,8 +28,8 @@ def test_a_language_is_told_by_the_ending() -> None:
 
 
 def test_a_header_is_of_the_language_that_it_is_written_in() -> None:
-    assert read("a.h", b"namespace a {\nint f(int x) { return x + 1; }\n}\n", "").functions[0].language == "cpp"
-    assert read("a.h", b"static int f(int x) { return x + 1; }\n", "").functions[0].language == "c"
+    assert read("a.h", b"namespace a {\nint f(int x) { return x + 1; }\n}\n", "").language == "cpp"
+    assert read("a.h", b"static int f(int x) { return x + 1; }\n", "").language == "c"
 
 
 def test_what_is_no_file_to_read_is_said_why() -> None:
@@ -123,7 +123,7 @@ def test_all_functions_of_a_file_are_kept_or_left_out() -> None:
     """What the reader found, against Python's own tree: of a module that has all kinds of functions."""
     content = Path(typing.__file__).read_bytes()
     page = read("typing.py", content, "")
-    spans = {(one.name.rpartition(".")[2], one.line, one.end_line) for one in (*page.functions, *page.left)}
+    spans = {(one.name.rpartition(".")[2], one.line, one.end_line) for one in (*page.starts, *page.out)}
     walked = [node for node in ast.walk(ast.parse(content)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     assert spans == {(node.name, node.lineno, node.end_lineno) for node in walked}
-    assert len(page.functions) + len(page.left) == len(walked) > 100
+    assert len(page.starts) + len(page.out) == len(walked) > 100

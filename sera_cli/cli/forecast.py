@@ -4,6 +4,7 @@ What a rollout takes and brings is what this run has shown so far; before that, 
 have; before any of those, what the SERA paper tells, or a rehearsal that was measured once.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from math import sqrt
 from random import Random
@@ -150,7 +151,7 @@ def learnt(job: Job, own: "Profile") -> tuple["Profile", str]:
     return profile.paper(), "the SERA paper"
 
 
-def _functions(job: Job) -> tuple[tuple["Function", ...], int]:
+def _functions(job: Job) -> tuple[Sequence["Function"], int]:
     """Those there are, and how many first rollouts may begin from them."""
     from sera_cli.cli.mine import mined
     from sera_cli.svg.sample import tasks

@@ -21,8 +21,29 @@ class Found(NamedTuple):
     reason: str
 
 
+class Start(NamedTuple):
+    """A function that a rollout may set out from, as its file tells of it; `id` is that of path, name and text."""
+
+    id: str
+    name: str
+    line: int
+    end_line: int
+    signature: str
+    doc: str
+    branches: int
+
+
+class Left(NamedTuple):
+    """A function of a file that no rollout sets out from, and why."""
+
+    name: str
+    line: int
+    end_line: int
+    reason: str
+
+
 class LeftOut(NamedTuple):
-    """A function that no rollout sets out from, and why."""
+    """The same, wherever it is."""
 
     path: str
     name: str

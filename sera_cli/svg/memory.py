@@ -20,13 +20,10 @@ from json import dumps
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
-
 import sera_cli
-from sera_cli.redact import tokens
 from sera_cli.redact.known import known, machine_key
 from sera_cli.svg.languages import LANGUAGES
-from sera_cli.svg.pages import Page
+from sera_cli.svg.pages import Page, heard
 
 MOST = 500_000_000
 """Bytes of pages beyond which those go that were not asked for the longest."""
@@ -50,7 +47,6 @@ Row = tuple[bytes, bytes, bytes]
 """A page by its name, with its seal before it."""
 
 
-
 class Key(NamedTuple):
     """What decides what a page says, beside the reader: the file's path and blob, and what the repository declares."""
 
@@ -70,21 +66,18 @@ def recall(place: Path, keys: Collection[Key]) -> dict[Key, Page]:
         if seal != _seal(key, name, told) or any(secret in told for secret in secrets):
             continue
         try:
-            pages[names[name]] = _pages().validate_json(told)
-        except ValidationError:
+            pages[names[name]] = heard(told)
+        except ValueError:
             continue
     return pages
 
 
-def remember(place: Path, pages: Mapping[Key, Page]) -> None:
-    """Adds pages to the memory, but for those that tell of a secret, and those that want a grammar."""
+def remember(place: Path, pages: Mapping[Key, bytes]) -> None:
+    """Adds pages, as bytes, to the memory."""
     key = machine_key()
-    kept = ((_name(one), _pages().dump_json(page)) for one, page in pages.items() if _harmless(page))
-    _within(place, lambda base: _add(base, ((name, _seal(key, name, told), told) for name, told in kept)), default=None)
-
-
-def _harmless(page: Page) -> bool:
-    return not page.missing and not any(tokens(one.signature + one.doc) for one in page.functions)
+    named = ((_name(one), told) for one, told in pages.items())
+    rows = ((name, _seal(key, name, told), told) for name, told in named)
+    _within(place, lambda base: _add(base, rows), default=None)
 
 
 def _found(base: sqlite3.Connection, names: Collection[bytes]) -> Iterator[Row]:
@@ -126,11 +119,6 @@ def _within(place: Path, work: Callable[[sqlite3.Connection], Given], *, default
         if error.sqlite_errorcode & 0xFF in _BROKEN:
             place.unlink(missing_ok=True)
         return default
-
-
-@cache
-def _pages() -> TypeAdapter[Page]:
-    return TypeAdapter(Page)
 
 
 def _name(key: Key) -> bytes:

@@ -5,15 +5,16 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from heapq import nsmallest
 from pathlib import Path
 from random import Random
+from typing import NamedTuple, overload
 
 from sera_cli.errors import ConfigError, DataError
 from sera_cli.git import Checkout
 from sera_cli.svg import graph, linking
-from sera_cli.svg.found import LeftOut
-from sera_cli.svg.pages import NAMES, Page
+from sera_cli.svg.found import LeftOut, Start
+from sera_cli.svg.pages import NAMES, Page, calls, modules
 from sera_cli.svg.reading import Pages, book
 from sera_cli.svg.syntax.caught import INSTALL
 from sera_cli.svg.testing import mentioned
@@ -37,7 +38,7 @@ class Mined:
     grammar is not installed. `read` counts the files that had to be read: those not remembered.
     """
 
-    functions: tuple[Function, ...]
+    functions: Sequence[Function]
     left: tuple[LeftOut, ...]
     calls: tuple[tuple[str, str, bool], ...]
     files: int
@@ -50,6 +51,57 @@ class Mined:
         return dict(Counter(one.reason for one in self.left).most_common())
 
 
+class Drawn(NamedTuple):
+    """A function as its file tells of it, at the commit where rollouts about it begin."""
+
+    page: Page
+    start: Start
+    commit: str
+
+    @property
+    def path(self) -> str:
+        return self.page.path
+
+    @property
+    def name(self) -> str:
+        return self.start.name
+
+
+class Known(NamedTuple):
+    """What else is known of a function."""
+
+    callers: tuple[str, ...]
+    callees: tuple[str, ...]
+    tests: tuple[str, ...]
+    age: int | None
+    heldout: bool
+
+
+class Functions(Sequence[Function]):
+    """Functions that are made when they are looked at: as records they would take three times the room."""
+
+    def __init__(self, drawn: Sequence[Drawn], known: Sequence[Known]) -> None:
+        self._drawn, self._known = drawn, known
+
+    def __len__(self) -> int:
+        return len(self._drawn)
+
+    @overload
+    def __getitem__(self, place: int) -> Function: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Functions": ...
+    def __getitem__(self, place: int | slice) -> "Function | Functions":
+        if isinstance(place, slice):
+            return Functions(self._drawn[place], self._known[place])
+        page, start, commit = self._drawn[place]
+        return Function(
+            path=page.path, language=page.language, commit=commit, **start._asdict(), **self._known[place]._asdict()
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and [*self] == [*other]
+
+
 _Calls = tuple[dict[tuple[str, str], dict[str, bool]], Mapping[str, dict[str, bool]]]
 """Callees by path and name, and callers by `path::name`; each with whether it is sure."""
 
@@ -57,40 +109,42 @@ _Calls = tuple[dict[tuple[str, str], dict[str, bool]], Mapping[str, dict[str, bo
 def mine(
     checkout: Checkout, *, seed: int, commits: Sequence[str] = (), focus: Sequence[str] = (),
     languages: Sequence[str] = (), ages: Mapping[str, int] | None = None, memory: Path | None = None,
+    processes: int = -1,
 ) -> Mined:
     """Reads all code at the commit in use, or at each of `commits`, of which that is the last.
 
     A function that several commits hold is one, and begins at one of them that is drawn by lot; its callers are those
     it has there. `focus` keeps only what lies in these folders and files, `languages` reads no others. Which functions
     are held out depends on `seed` and their ids alone. `ages` are days by path. Files that the `memory` on disk knows
-    are not read. Raises DataError when there is no code
-    or no function is left, ConfigError when a focus holds none or a language is not known.
+    are not read; the others are read by so many `processes` beside this one, below 0 by as many as are worth it.
+    Raises DataError when there is no code or no function is left, ConfigError when a focus holds none or a language is
+    not known.
     """
     _known(languages)
     with _uncollected():
         pages: Pages = {}
         places = [at(checkout, commit) for commit in commits or (checkout.commit,)]
-        read = {place.commit: book(place, languages, pages, memory) for place in places}
+        read = {place.commit: book(place, languages, pages, memory, processes) for place in places}
         books = {commit: found for commit, (found, _) in read.items()}
         if not books[checkout.commit]:
             what = f"no {' or '.join(languages)} file" if languages else "no code that can be mined"
             raise DataError(f"{what} at commit {checkout.commit[:12]}; name a repository with some", checkout.root)
         left, unreadable, missing = _left_out(checkout, pages)
-        functions = _focused(_drawn(books, seed), focus)
-        if not functions:
+        drawn = _focused(_drawn(books, seed), focus)
+        if not drawn:
             raise DataError(_nothing_left(Counter(one.reason for one in left), unreadable, missing), checkout.root)
         calls = {commit: _calls(found.values()) for commit, found in books.items()}
-        tests = mentioned({key.path: page.marks for key, page in books[checkout.commit].items()}, functions)
-        heldout = _held_out(functions, seed, whole_names=len(books) > 1)
-        known = (
-            {"tests": tests[one.id][:NEIGHBOURS], "age": (ages or {}).get(one.path), "heldout": one.id in heldout}
-            for one in functions
-        )
+        tests = mentioned(
+            {page.path: page.marks for page in books[checkout.commit].values()}, [one.start for one in drawn])
+        heldout = _held_out(drawn, seed, whole_names=len(books) > 1)
+        known = [
+            Known(
+                **_neighbours(one, calls[one.commit]), tests=tests[one.start.id][:NEIGHBOURS],
+                age=(ages or {}).get(one.path), heldout=one.start.id in heldout,
+            ) for one in drawn
+        ]  # fmt: skip
         return Mined(
-            functions=tuple(
-                one.model_copy(update=more | _neighbours(one, calls[one.commit]))
-                for one, more in zip(functions, known, strict=True)
-            ),
+            functions=Functions(drawn, known),
             left=left,
             calls=_edges(calls[checkout.commit]),
             files=len(books[checkout.commit]),
@@ -128,28 +182,26 @@ def _left_out(
 ) -> tuple[tuple[LeftOut, ...], tuple[tuple[str, str], ...], dict[str, int]]:
     """The functions left out, the files not read, and how many files of each language lack a grammar."""
     left = tuple(sorted(one for page in pages.values() for one in page.left))
-    unreadable = {(path, page.unreadable) for (path, *_), page in pages.items() if page.unreadable}
+    unreadable = {(page.path, page.unreadable) for page in pages.values() if page.unreadable}
     missing = Counter(page.missing for page in pages.values() if page.missing)
     modules = {(path, "submodule") for path in checkout.submodules}
     return left, tuple(sorted(unreadable | modules)), dict(missing.most_common())
 
 
-def _drawn(books: Mapping[str, Pages], seed: int) -> list[Function]:
+def _drawn(books: Mapping[str, Pages], seed: int) -> list[Drawn]:
     """Every function once, at one of the commits that hold it, in order of path and line."""
-    holders: defaultdict[str, dict[str, Function]] = defaultdict(dict)
+    holders: defaultdict[str, list[Drawn]] = defaultdict(list)
     for commit, pages in books.items():
-        for function in chain.from_iterable(page.functions for page in pages.values()):
-            holders[function.id][commit] = function
-    drawn: list[Function] = []
-    for id_, by_commit in holders.items():
-        commit, *others = by_commit
-        if others:
-            commit = Random(seed_of("commit", seed, id_)).choice([commit, *others])
-        drawn.append(by_commit[commit].model_copy(update={"commit": commit}))
-    return sorted(drawn, key=lambda one: (one.path, one.line, one.id))
+        for page in pages.values():
+            for start in page.starts:
+                holders[start.id].append(Drawn(page, start, commit))
+    drawn = [
+        one[0] if len(one) == 1 else Random(seed_of("commit", seed, id_)).choice(one) for id_, one in holders.items()
+    ]
+    return sorted(drawn, key=lambda one: (one.page.path, one.start.line, one.start.id))
 
 
-def _neighbours(function: Function, calls: _Calls) -> dict[str, object]:
+def _neighbours(function: Drawn, calls: _Calls) -> dict[str, tuple[str, ...]]:
     """Whom a function calls and who calls it, at its commit."""
     callees, callers = calls
     called = callees.get((function.path, function.name), {})
@@ -157,8 +209,8 @@ def _neighbours(function: Function, calls: _Calls) -> dict[str, object]:
 
 
 def _calls(pages: Collection[Page]) -> _Calls:
-    callees = graph.link(page.module for page in pages if page.module)
-    callees |= linking.link(page.calls for page in pages if page.calls)
+    callees = graph.link(modules(pages))
+    callees |= linking.link(calls(pages))
     callers: defaultdict[str, dict[str, bool]] = defaultdict(dict)
     for (path, name), targets in callees.items():
         caller = f"{path}::{name}"
@@ -167,16 +219,16 @@ def _calls(pages: Collection[Page]) -> _Calls:
     return callees, callers
 
 
-def _focused(functions: list[Function], focus: Sequence[str]) -> list[Function]:
+def _focused(drawn: list[Drawn], focus: Sequence[str]) -> list[Drawn]:
     """What lies in the folders and files of `focus`; everything where there is none."""
     places = {place.removeprefix("./").rstrip("/"): place for place in focus}
     for place, said in places.items():
-        if not any(inside(one, [place]) for one in functions):
+        if not any(inside(one, [place]) for one in drawn):
             raise ConfigError(f"no function lies in {said!r}; name folders or files as paths from the repository's top")
-    return [function for function in functions if inside(function, focus)]
+    return [one for one in drawn if inside(one, focus)] if focus else drawn
 
 
-def inside(function: Function, focus: Sequence[str]) -> bool:
+def inside(function: Function | Drawn, focus: Sequence[str]) -> bool:
     """Whether a function lies in one of these folders and files; in none, everything does."""
     places = [place.removeprefix("./").rstrip("/") for place in focus]
     return not places or any(place in ("", ".") or f"{function.path}/".startswith(f"{place}/") for place in places)
@@ -193,16 +245,16 @@ def _some(names: Mapping[str, bool]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda one: (not names[one], one))[:NEIGHBOURS])
 
 
-def _held_out(functions: list[Function], seed: int, *, whole_names: bool) -> set[str]:
+def _held_out(drawn: list[Drawn], seed: int, *, whole_names: bool) -> set[str]:
     """The ids of HELDOUT in a hundred, rounded, and of at least one of two: those with the smallest seeded digests.
 
     With `whole_names` every version of such a function is held out: they are alike.
     """
-    count = (len(functions) * HELDOUT + 50) // 100
-    wanted = max(count, 1) if len(functions) > 1 else 0
-    chosen = set(sorted((function.id for function in functions), key=lambda one: digest([seed, one]))[:wanted])
-    names = {(function.path, function.name) for function in functions if function.id in chosen and whole_names}
-    return chosen | {function.id for function in functions if (function.path, function.name) in names}
+    count = (len(drawn) * HELDOUT + 50) // 100
+    wanted = max(count, 1) if len(drawn) > 1 else 0
+    chosen = set(nsmallest(wanted, (one.start.id for one in drawn), key=lambda one: digest([seed, one])))
+    names = {(one.path, one.name) for one in drawn if one.start.id in chosen and whole_names}
+    return chosen | {one.start.id for one in drawn if (one.path, one.name) in names}
 
 
 def _nothing_left(counts: Counter[str], unreadable: Sequence[object], missing: Mapping[str, int]) -> str:

@@ -1,14 +1,18 @@
 """Reads one file of whichever language: the functions in it to start from, those left out, and who calls whom."""
 
-from collections.abc import Iterable
-from pathlib import PurePosixPath
+from collections.abc import Iterable, Iterator
+from functools import cache
+from json import dumps
+from posixpath import splitext
 from re import compile as pattern
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter
 
 from sera_cli.git import TrackedFile
-from sera_cli.redact import redact
+from sera_cli.redact import redact, tokens
 from sera_cli.svg import graph, leaving, source, syntax
-from sera_cli.svg.found import Calls, Found, LeftOut
+from sera_cli.svg.found import Calls, Found, Left, LeftOut, Start
 from sera_cli.svg.languages import BY_ENDING
 from sera_cli.svg.languages.cpp import CPP
 from sera_cli.svg.languages.language import Language
@@ -27,24 +31,43 @@ _CPP_HEADER = pattern(rb"(?m)^\s*(class|namespace|template|using)\b|\b(public|pr
 
 
 class Page(NamedTuple):
-    """What one file holds: the same at every commit that has it."""
+    """What one file holds: the same at every commit that has it.
 
-    functions: tuple[Function, ...] = ()
-    left: tuple[LeftOut, ...] = ()
-    module: graph.Module | None = None
-    calls: Calls | None = None
+    There are as many as files, so it takes little room: who calls whom stays as it is written down, in JSON, until it
+    is asked for.
+    """
+
+    path: str
+    language: str = ""
+    starts: tuple[Start, ...] = ()
+    out: tuple[Left, ...] = ()
     marks: str = ""
     """Of a file that is all test, those of its words."""
     unreadable: str = ""
     missing: str = ""
     """The language whose grammar is not installed."""
+    links: bytes = b""
+
+    @property
+    def functions(self) -> Iterator[Function]:
+        """Those to start from, as far as their file tells."""
+        return (Function(path=self.path, language=self.language, **one._asdict()) for one in self.starts)
+
+    @property
+    def left(self) -> Iterator[LeftOut]:
+        return (LeftOut(self.path, *one[:3], self.language, one.reason) for one in self.out)
+
+    @property
+    def harmless(self) -> bool:
+        """Whether no secret was found in it."""
+        return not any(tokens(one.signature + one.doc) for one in self.starts)
 
 
 def language_of(path: str) -> str:
     """The name of a file's language, as far as its name tells; "" for what is not mined."""
     if path.endswith(PYTHON):
         return "python"
-    known = BY_ENDING.get(PurePosixPath(path).suffix)
+    known = BY_ENDING.get(splitext(path)[1])
     return known.name if known else ""
 
 
@@ -61,59 +84,86 @@ def read(path: str, content: bytes, declared: str) -> Page:
     """Reads a file; `declared` is why the repository itself says that its functions are to be left out."""
     if path.endswith(PYTHON):
         return _python(path, content, declared)
-    language = BY_ENDING[PurePosixPath(path).suffix]
+    language = BY_ENDING[splitext(path)[1]]
     if path.endswith(".h") and _CPP_HEADER.search(content):
         language = CPP
     if not installed(language):
-        return Page(missing=language.name)
+        return Page(path, missing=language.name)
     return _other(path, content, language, declared)
+
+
+def modules(pages: Iterable[Page]) -> Iterator[graph.Module]:
+    """What the call graph needs of the Python files among these."""
+    return (_kinds()[1].validate_json(page.links) for page in pages if page.links and page.language == "python")
+
+
+def calls(pages: Iterable[Page]) -> Iterator[Calls]:
+    """Who calls whom in the files of other languages among these."""
+    return (_kinds()[2].validate_json(page.links) for page in pages if page.links and page.language != "python")
+
+
+def told(page: Page) -> bytes:
+    """A page as bytes, without line ends."""
+    return dumps(page[:-1], ensure_ascii=False, separators=(",", ":")).encode() + b"\0" + page.links
+
+
+def heard(told: bytes) -> Page:
+    """The page that these bytes tell of. Raises ValueError where they tell of none."""
+    head, _, links = told.partition(b"\0")
+    return Page._make((*_kinds()[0].validate_json(head), links))
+
+
+@cache
+def _kinds() -> tuple[TypeAdapter[Any], TypeAdapter[graph.Module], TypeAdapter[Calls]]:
+    """A page's head, and the two kinds of links."""
+    head = tuple[str, str, tuple[Start, ...], tuple[Left, ...], str, str, str]
+    return TypeAdapter(head), TypeAdapter(graph.Module), TypeAdapter(Calls)
 
 
 def _python(path: str, content: bytes, declared: str) -> Page:
     parsed = source.parse(content)
     if isinstance(parsed, str):
-        return Page(unreadable=parsed)
+        return Page(path, unreadable=parsed)
     reason = declared or source.file_reason(path, parsed)
     nodes = [] if reason else list(source.definitions(parsed.tree))
     module = None if reason else graph.facts(path, parsed.tree, nodes)
     branches = {node: body.branches for (node, _), body in zip(nodes, module.bodies if module else (), strict=True)}
-    functions, left = _sorted(path, "python", source.read(parsed, reason, branches))
-    return Page(functions, left, module, marks=marks(content) if reason == "test" else "")
+    starts, out = _sorted(path, source.read(parsed, reason, branches))
+    said = marks(content) if reason == "test" else ""
+    return Page(path, "python", starts, out, said, links=_kinds()[1].dump_json(module) if module else b"")
 
 
 def _other(path: str, content: bytes, language: Language, declared: str) -> Page:
     reason = declared or leaving.reason(path, content, language)
-    told = syntax.read(path, content, language, reason)
-    if isinstance(told, str):
-        return Page(unreadable=told)
-    found, calls = told
-    functions, left = _sorted(path, language.name, found)
-    return Page(functions, left, calls=None if reason else calls, marks=marks(content) if reason == "test" else "")
+    read = syntax.read(path, content, language, reason)
+    if isinstance(read, str):
+        return Page(path, unreadable=read)
+    found, calls = read
+    starts, out = _sorted(path, found)
+    said = marks(content) if reason == "test" else ""
+    return Page(path, language.name, starts, out, said, links=b"" if reason else _kinds()[2].dump_json(calls))
 
 
-def _sorted(path: str, language: str, found: Iterable[Found]) -> tuple[tuple[Function, ...], tuple[LeftOut, ...]]:
+def _sorted(path: str, found: Iterable[Found]) -> tuple[tuple[Start, ...], tuple[Left, ...]]:
     """What may be started from, each text once, and what is left out."""
-    functions: dict[str, Function] = {}
-    left: list[LeftOut] = []
+    starts: dict[str, Start] = {}
+    out: list[Left] = []
     for one in found:
-        made = None if one.reason else _function(path, language, one)
-        if made and made.id not in functions:
-            functions[made.id] = made
+        made = None if one.reason else _start(path, one)
+        if made and made.id not in starts:
+            starts[made.id] = made
         else:
-            reason = one.reason or "same definition twice"
-            left.append(LeftOut(path, one.name, one.line, one.end_line, language, reason))
-    return tuple(functions.values()), tuple(left)
+            out.append(Left(one.name, one.line, one.end_line, one.reason or "same definition twice"))
+    return tuple(starts.values()), tuple(out)
 
 
-def _function(path: str, language: str, found: Found) -> Function:
-    return Function(
+def _start(path: str, found: Found) -> Start:
+    return Start(
         id=digest([path, found.name, found.text]),
-        path=path,
         name=found.name,
         line=found.line,
         end_line=found.end_line,
         signature=redact(found.signature),
         doc=redact(found.doc) if found.doc else "",
-        language=language,
         branches=found.branches,
     )

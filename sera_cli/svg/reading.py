@@ -1,22 +1,29 @@
 """Reads all files of known languages at a commit, each once, whatever commits have it and whoever read it before."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from sera_cli import ignore
 from sera_cli.git import Checkout, blobs, tracked
-from sera_cli.svg import leaving
+from sera_cli.svg import leaving, workers
 from sera_cli.svg.memory import Key, recall, remember
-from sera_cli.svg.pages import Page, language_of, read, unread
+from sera_cli.svg.pages import Page, heard, language_of, read, told, unread
 
 Pages = dict[Key, Page]
 
+BATCH = 2000
+"""Pages that are remembered at a time: what was read before a run was killed need not be read again."""
 
-def book(checkout: Checkout, languages: Sequence[str], pages: Pages, memory: Path | None) -> tuple[Pages, int]:
+
+def book(
+    checkout: Checkout, languages: Sequence[str], pages: Pages, memory: Path | None, processes: int = -1
+) -> tuple[Pages, int]:
     """The files of known languages at the commit, and how many of them were read for it.
 
-    What `pages` lacks is taken from the memory, if there is one, and else read; it is in `pages` afterwards.
+    What `pages` lacks is taken from the memory, if there is one, and else read; it is in `pages` afterwards. That is
+    done by so many `processes` beside this one; below 0: by as many as are worth their start.
     """
     everything = tracked(checkout)
     hidden = ignore.hidden(checkout)
@@ -26,15 +33,39 @@ def book(checkout: Checkout, languages: Sequence[str], pages: Pages, memory: Pat
         if (language := language_of(file.path)) and (not languages or language in languages)
     }  # fmt: skip
     new = {key: file for key, file in files.items() if key not in pages}
-    pages |= {key: Page(unreadable=reason) for key, file in new.items() if (reason := unread(file))}
+    pages |= {key: Page(key.path, unreadable=reason) for key, file in new.items() if (reason := unread(file))}
     if memory:
         pages |= recall(memory, [key for key in new if key not in pages])
-    made = {key: read(key.path, content, key.declared) for key, content in
-            _contents(checkout, [key for key in new if key not in pages])}
-    if memory and made:
-        remember(memory, made)
-    pages |= made
-    return {key: pages[key] for key in files}, len(made)
+    todo = {key: file.size for key, file in new.items() if key not in pages}
+    count = workers.many(todo.values()) if processes < 0 else processes
+    found = _by_workers(checkout, todo, count) if count else _here(checkout, todo)
+    while some := dict(islice(found, BATCH)):
+        if memory:
+            remember(memory, {key: told for key, (page, told) in some.items() if told and not page.missing})
+        pages |= {key: page for key, (page, _) in some.items()}
+    return {key: pages[key] for key in files}, len(todo)
+
+
+def _by_workers(checkout: Checkout, todo: Mapping[Key, int], count: int) -> Iterator[tuple[Key, tuple[Page, bytes]]]:
+    """Each file's page, and what may be remembered of it. Files in which a secret was found are read here, where it can
+    be put back.
+    """
+    own: list[Key] = []
+    for key, answer in workers.answers(checkout, workers.chunks([*todo.items()], count), count):
+        match answer:
+            case Page():
+                yield key, (answer, b"")
+            case bytes():
+                yield key, (heard(answer), answer)
+            case None:
+                own.append(key)
+    yield from _here(checkout, own)
+
+
+def _here(checkout: Checkout, keys: Collection[Key]) -> Iterator[tuple[Key, tuple[Page, bytes]]]:
+    for key, content in _contents(checkout, keys):
+        page = read(key.path, content, key.declared)
+        yield key, (page, told(page) if page.harmless else b"")
 
 
 def _contents(checkout: Checkout, keys: Iterable[Key]) -> Iterator[tuple[Key, bytes]]:

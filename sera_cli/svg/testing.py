@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import sha256
 
+from sera_cli.svg.found import Start
 from sera_cli.types import Function
 
 _WORD = re.compile(r"[^\W\d][\w$]*")
@@ -23,7 +24,7 @@ def _mark(word: str) -> str:
     return sha256(word.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def mentioned(tests: Mapping[str, str], functions: Iterable[Function]) -> dict[str, tuple[str, ...]]:
+def mentioned(tests: Mapping[str, str], functions: Iterable[Function | Start]) -> dict[str, tuple[str, ...]]:
     """For each function's id the test files, by path, that say its name; of a method, its type's name too.
 
     `tests` are the marks of each test file by its path.
