@@ -25,7 +25,7 @@ def taking(full: int, lora: int, qlora: int) -> Need:
 
 
 def chosen(said: Train, facts: Facts, machine: Machine, need: Need) -> tuple[str, str, bool]:
-    found = choose(said, facts, machine, need)
+    found = choose(said, facts, need, machine)
     return found.recipe.name, found.layout.kind, found.fits
 
 
@@ -56,15 +56,15 @@ def test_a_larger_student_takes_the_recipes_of_its_size() -> None:
 
 def test_the_choice_is_explained_in_one_line() -> None:
     need = taking(full=550, lora=96, qlora=40)
-    assert choose(Train(), LARGE, gpus(1, 140), need).reason == (
+    assert choose(Train(), LARGE, need, gpus(1, 140)).reason == (
         "lora-32b on one GPU takes 96.0 of 140.0 GiB; too much: paper-32b 550.0")
-    assert choose(Train(method="full"), EIGHT, gpus(8, 80), taking(160, 40, 15)).reason == (
+    assert choose(Train(method="full"), EIGHT, taking(160, 40, 15), gpus(8, 80)).reason == (
         "paper-8b, as asked, on 8 GPUs by fsdp2 takes 20.0 of 80.0 GiB")
-    assert choose(Train(), EIGHT, BARE, taking(9, 4, 3)).reason == "paper-8b on the CPU takes 9.0 of 16.0 GiB"
+    assert choose(Train(), EIGHT, taking(9, 4, 3), BARE).reason == "paper-8b on the CPU takes 9.0 of 16.0 GiB"
 
 
 def test_where_none_fits_the_one_that_takes_the_least_is_told_of() -> None:
-    found = choose(Train(), LARGE, gpus(1, 16), taking(full=550, lora=96, qlora=40))
+    found = choose(Train(), LARGE, taking(full=550, lora=96, qlora=40), gpus(1, 16))
     assert (found.recipe.name, found.fits) == ("qlora-32b", False)
     assert found.reason == (
         "qlora-32b on one GPU takes 40.0 of 16.0 GiB; too much: paper-32b 550.0, lora-32b 96.0")
@@ -74,7 +74,7 @@ def test_what_is_named_is_taken_whether_it_fits_or_not() -> None:
     need = taking(full=550, lora=96, qlora=40)
     assert chosen(Train(method="full"), LARGE, BARE, need) == ("paper-32b", "one", False)
     assert chosen(Train(recipe="lora-32b"), EIGHT, gpus(1, 140), need) == ("lora-32b", "one", True)
-    assert choose(Train(recipe="lora-8b", epochs=1), EIGHT, gpus(1, 140), need).recipe.epochs == 1
+    assert choose(Train(recipe="lora-8b", epochs=1), EIGHT, need, gpus(1, 140)).recipe.epochs == 1
 
 
 def test_the_embedded_student_takes_its_own_recipe_anywhere() -> None:
@@ -82,16 +82,16 @@ def test_the_embedded_student_takes_its_own_recipe_anywhere() -> None:
         raise AssertionError("its memory is nobody's question")
 
     toy = Facts(context=4096, rehearsal=True)
-    found = choose(Train(), toy, gpus(8, 80), asked)
+    found = choose(Train(), toy, asked, gpus(8, 80))
     assert (found.recipe.name, found.layout.kind, found.fits) == ("rehearsal", "one", True)
     assert found.reason == "rehearsal on one GPU: the embedded student's own recipe"
-    assert choose(Train(method="lora"), toy, BARE, asked).recipe.name == "rehearsal-lora"
+    assert choose(Train(method="lora"), toy, asked, BARE).recipe.name == "rehearsal-lora"
     with pytest.raises(ConfigError, match="the embedded student has no recipe for qlora"):
-        choose(Train(method="qlora"), toy, BARE, asked)
+        choose(Train(method="qlora"), toy, asked, BARE)
 
 
 def test_weights_of_four_bits_are_not_chosen_where_they_would_have_to_be_divided() -> None:
-    found = choose(Train(layout="fsdp2"), EIGHT, gpus(2, 8), taking(full=150, lora=40, qlora=6))
+    found = choose(Train(layout="fsdp2"), EIGHT, taking(full=150, lora=40, qlora=6), gpus(2, 8))
     assert (found.recipe.name, found.fits) == ("lora-8b", False)
 
 
@@ -117,5 +117,5 @@ def test_what_needs_no_library_is_not_asked_for_one(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_choice_survives_being_written_down() -> None:
-    found = choose(Train(), EIGHT, gpus(4, 80), taking(150, 40, 15))
+    found = choose(Train(), EIGHT, taking(150, 40, 15), gpus(4, 80))
     assert Choice.model_validate_json(found.model_dump_json()) == found

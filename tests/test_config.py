@@ -1,5 +1,6 @@
 """Where a setting comes from, and what is said of one that cannot be."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,31 @@ def test_the_example_configs_can_be_used_as_they_are(tmp_path: Path, example: st
     text = (Path(__file__).parent.parent / "examples" / example).read_text(encoding="utf-8")
     found = config.resolve(project(tmp_path, text), environ={"SERA_HOME": "/nowhere"})
     assert found.origins["generate.samples"] == str(tmp_path / ".sera" / "config.toml")
+
+
+def test_any_knob_can_be_set_by_a_text_and_a_flag_of_its_own_beats_it(tmp_path: Path) -> None:
+    said = ["train.epochs=2", "train.learning_rate=1e-4", "train.packing=false", "generate.demonstrations=i.toml"]
+    assert config.assigned(said, tmp_path) == {
+        "train.epochs": 2, "train.learning_rate": 1e-4, "train.packing": False,
+        "generate.demonstrations": str(tmp_path / "i.toml"),
+    }  # fmt: skip
+    assert config.assigned(["teacher.url=http://h/v1?a=b"], tmp_path) == {"teacher.url": "http://h/v1?a=b"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train.epochs", "--set train.epochs: write KEY=VALUE, as in --set train.epochs=2"),
+        ("train.epoch=2", "--set train.epoch=2: unknown key train.epoch; the nearest known is train.epochs"),
+        ("epochs=2", "--set epochs=2: unknown key epochs; the nearest known is train.epochs"),
+        ("train.epochs=two", "--set train.epochs=two: train.epochs is 'two'; it should be a valid integer"),
+    ],
+)
+def test_a_text_that_sets_nothing_is_answered_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        config.assigned([text], Path())
+
+
+def test_a_value_out_of_range_that_was_set_is_named_so() -> None:
+    with pytest.raises(ConfigError, match=re.escape("--set: train.processes is -1; it should be greater than or")):
+        config.resolve(None, {"train.processes": -1})

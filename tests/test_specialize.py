@@ -371,7 +371,8 @@ def test_a_repository_cannot_name_who_is_sent_its_code(
     assert sera("specialize", at, *NAMED, *older, "--sandbox", "folder") == 0
 
 
-@pytest.mark.parametrize("line", ["[privacy]\noffline = false", "[cost]\nallow_unpriced = true"])
+@pytest.mark.parametrize(
+    "line", ["[privacy]\noffline = false", "[cost]\nallow_unpriced = true", "[train]\nreport_to = 'wandb'"])
 def test_a_repository_does_not_loosen_what_its_user_holds_to(
     example: Path, capsys: pytest.CaptureFixture[str], line: str
 ) -> None:

@@ -201,8 +201,9 @@ def _risky(job: Job) -> list[str]:
     """The settings that only the user may make, of those that matter to this job."""
     unconfined = ["rollout.sandbox"] if job.config.rollout.sandbox == "folder" else []
     real = [] if job.rehearsing else ["teacher.model", "teacher.url", "teacher.flags", *unconfined]
+    telling = ["train.report_to"] if job.config.train.report_to in ("wandb", "trackio") else []
     spending = ["cost.allow_unpriced"] if job.config.cost.allow_unpriced else []
-    return [*real, *spending, *opening(job.config)]
+    return [*real, *spending, *telling, *opening(job.config)]
 
 
 def _must_isolate(job: Job) -> None:

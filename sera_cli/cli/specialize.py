@@ -66,7 +66,7 @@ def _specialize(job: Job, shown: Board) -> Outcome:
         stages.mine(job, shown)
     with stages.timed(job, "student"):  # what cannot be had is found out before a teacher is paid
         student = stages.the_student(job, shown)
-        stages.the_recipe(job, student)
+        stages.the_choice(job, student)
         stages.the_general(job)
     with stages.timed(job, "generate"):
         tally = stages.generate(job, shown)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sera_cli.data.prepare import Prepared
     from sera_cli.harness.loop import Limits
     from sera_cli.svg.pipeline import Goal, Tally
-    from sera_cli.train.choice import Choice
+    from sera_cli.train.choice import Choice, Facts, Need
     from sera_cli.train.layout import Layout
     from sera_cli.train.recipe import Recipe
     from sera_cli.train.student import Student
@@ -136,15 +136,25 @@ def the_student(job: Job, board: Board) -> "Student":
 def the_choice(job: Job, student: "Student") -> "Choice":
     """The recipe and the layout to train it by, as `[train]` names them or as student and GPUs suggest, and why.
 
-    Raises ConfigError for a recipe that cannot be read, for what cannot be, and for a library that is not there.
+    Raises ConfigError for a recipe that cannot be read, for what cannot be, for a library that is not there, and,
+    but where only a plan is asked for, for a student that does not fit this machine.
     """
-    from sera_cli.train import plan
-    from sera_cli.train.choice import Facts, choose
+    from sera_cli.train.choice import choose
     from sera_cli.train.layout import machine
 
-    here = machine()
+    choice = choose(job.config.train, *_weighed(student), machine())
+    if not (choice.fits or job.asked.dry_run):
+        raise ConfigError(f"{student.name} cannot be trained here: {choice.reason}; {_instead(choice, student)}")
+    return choice
+
+
+def _weighed(student: "Student") -> tuple["Facts", "Need"]:
+    """What decides about a student, and the memory that it takes. The embedded one fits anywhere."""
+    from sera_cli.train import plan
+    from sera_cli.train.choice import Facts
+
     if student.rehearsal:
-        return choose(job.config.train, Facts(context=student.context, rehearsal=True), here, lambda *_: 0)
+        return Facts(context=student.context, rehearsal=True), lambda *_: 0
     shape = plan.measure(student)
 
     def need(recipe: "Recipe", layout: "Layout") -> int:
@@ -152,19 +162,14 @@ def the_choice(job: Job, student: "Student") -> "Choice":
         return plan.memory(shape, recipe.method, student.context, rank=recipe.rank, half=half,
                            checkpointing=recipe.checkpointing)
 
-    return choose(job.config.train, Facts(parameters=shape.parameters, context=student.context), here, need)
+    return Facts(parameters=shape.parameters, context=student.context), need
 
 
-def the_recipe(job: Job, student: "Student") -> "Recipe":
-    """How it is to be trained. Raises ConfigError also where it does not fit this machine, with what would."""
+def _instead(choice: "Choice", student: "Student") -> str:
     from sera_cli.train.plan import suggestion
 
-    choice = the_choice(job, student)
-    if choice.fits:
-        return choice.recipe
-    other = suggestion(choice.each, student.context)
-    fitting = f"; {other[0]} with --method {other[1]} would fit" if other else "; no model of the family would fit"
-    raise ConfigError(f"{student.name} cannot be trained here: {choice.reason}{fitting}")
+    found = suggestion(choice.each, student.context)
+    return f"{found[0]} with --method {found[1]} would fit" if found else "set student.context to less"
 
 
 def the_general(job: Job) -> None:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 FLAGS = {
     "teacher.model": "--teacher", "teacher.url": "--teacher-url", "teacher.flags": "SERA_TEACHER_FLAGS",
     "rollout.sandbox": "--sandbox", "env.network": "SERA_ENV_NETWORK",
-    "privacy.offline": "SERA_PRIVACY_OFFLINE", "cost.allow_unpriced": "--allow-unpriced",
+    "train.report_to": "--report-to", "privacy.offline": "SERA_PRIVACY_OFFLINE",
+    "cost.allow_unpriced": "--allow-unpriced",
 }  # fmt: skip
 
 

@@ -42,14 +42,14 @@ class Choice(Value):
         return self.need <= self.each
 
 
-def choose(said: Train, facts: Facts, machine: Machine, need: Need) -> Choice:
+def choose(said: Train, facts: Facts, need: Need, machine: Machine) -> Choice:
     """The recipe and layout that `[train]` names, or the first that fits: full, then LoRA, then QLoRA.
 
     Where none fits, the one that takes the least. Raises ConfigError for what cannot be, or lacks a library.
     """
     tried: list[Choice] = []
     for one in _candidates(said, facts, machine):
-        found = _laid_out(one, said, facts, machine, need)
+        found = _laid_out(one, said, facts, need, machine)
         tried.append(found)
         if found.fits:
             break
@@ -90,7 +90,7 @@ def _names(said: Train, facts: Facts, machine: Machine) -> list[str]:
     return list(known.values()) if whole else [known["full"], known["lora"]]
 
 
-def _laid_out(one: Recipe, said: Train, facts: Facts, machine: Machine, need: Need) -> Choice:
+def _laid_out(one: Recipe, said: Train, facts: Facts, need: Need, machine: Machine) -> Choice:
     """The first layout that fits, else the one that takes the least."""
     tried: list[Choice] = []
     for layout in layouts(one, machine, said, facts.context):
