@@ -223,7 +223,10 @@ class Sample(Record):
 
 
 class AgentCard(Value):
-    """What the registry knows of an agent. Paths are absolute; `scores` holds losses and rates by name."""
+    """What the registry knows of an agent. Paths are absolute; `scores` holds losses and rates by name.
+
+    `merged` says why an adapter was added into its base, empty where the weights are as training left them.
+    """
 
     name: str
     version: int
@@ -244,4 +247,5 @@ class AgentCard(Value):
     scores: dict[str, float] = {}
     base_license: str = ""
     data_license: str = ""
+    merged: str = ""
     note: str = ""

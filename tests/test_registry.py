@@ -124,7 +124,7 @@ def test_the_model_card_has_front_matter_and_no_path_of_this_machine():
 
     assert front(text) == {
         "library_name": "peft", "pipeline_tag": "text-generation", "base_model": "Qwen/Qwen3-8B",
-        "license": "apache-2.0", "tags": ["sera", "coding-agent", "lora", "sft", "trl"],
+        "base_model_relation": "adapter", "license": "apache-2.0", "tags": ["sera", "coding-agent", "lora", "sft", "trl"],
     }
     assert "# flask@3" in text
     assert "| repository | flask at `0123456789abcdef` |" in text
@@ -143,6 +143,14 @@ def test_the_card_of_a_rehearsal_says_that_it_is_a_toy():
     }
     assert "**A rehearsal.**" in text
     assert "## Scores" not in text
+
+
+def test_a_merged_adapter_is_a_whole_model_and_its_card_says_why():
+    text = registry.model_card(CARD.model_copy(update={"method": "qlora", "merged": "its rank is 600"}))
+
+    assert (front(text)["library_name"], front(text)["base_model_relation"]) == ("transformers", "finetune")
+    assert "LoRA on all linear layers over a base in 4 bits, recipe `lora` |\n| weights | the adapter is merged" in text
+    assert "into the base, in bfloat16: its rank is 600 |\n| teacher |" in text
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,10 @@ from sera_cli.errors import ConfigError, DataError
 from sera_cli.harness.wire.family import PARSERS, Wire
 from sera_cli.types import AgentCard
 
+METHODS = {
+    "full": "all parameters", "lora": "LoRA on all linear layers",
+    "qlora": "LoRA on all linear layers over a base in 4 bits",
+}  # fmt: skip
 THINKING = {
     "keep": "as it came, and commentary beside it",
     "fold": "alone before a call; commentary became thinking where there was none",
@@ -102,6 +106,7 @@ def model_card(card: AgentCard) -> str:
     return templates.render(
         "cards/model.md", card=card, base=_portable(card.base), repository=_portable(card.repository),
         scores=sorted(card.scores.items()), parser=PARSERS[spoken(card).family], thinking=THINKING[card.thinking],
+        methods=METHODS,
     ) + "\n"
 
 
