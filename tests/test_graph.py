@@ -1,4 +1,4 @@
-"""Calls between functions: only those that the text decides."""
+"""Calls between functions: those that the text decides, and those that may be one of a few."""
 
 from typing import Any
 
@@ -6,14 +6,18 @@ from sera_cli.svg.graph import facts, link
 from sera_cli.svg.source import Source, definitions, parse
 
 
-def links(files: dict[str, str]) -> dict[str, set[str]]:
-    """The callees of each function that has some."""
+def links(files: dict[str, str], *, sure: bool = True) -> dict[str, set[str]]:
+    """The callees of each function that has some: those that are sure, or the others."""
     modules = []
     for path, text in files.items():
         source: Any = parse(text.encode())
         assert isinstance(source, Source)
         modules.append(facts(path, source.tree, definitions(source.tree)))
-    return {f"{path}::{name}": set(targets) for (path, name), targets in link(modules).items()}
+    found = {
+        f"{path}::{name}": {target for target, known in targets.items() if known is sure}
+        for (path, name), targets in link(modules).items()
+    }
+    return {caller: targets for caller, targets in found.items() if targets}
 
 
 def test_a_name_of_the_same_file_is_a_link() -> None:
@@ -64,14 +68,54 @@ def test_a_class_that_is_called_is_its_constructor() -> None:
     assert found == {"a.py::f": {"a.py::A.__init__"}, "a.py::h": {"a.py::A.__init__"}}
 
 
-def test_names_with_two_meanings_and_unknown_receivers_are_no_links() -> None:
-    assert links({
+def test_names_with_two_meanings_and_methods_of_unknown_objects_are_not_sure() -> None:
+    files = {
         "one/__init__.py": "", "one/same.py": "def g(): pass\n",
         "a.py": "try:\n    from one.same import g\nexcept ImportError:\n    def g(): pass\n"
                 "def h(): pass\nh = wrap(h)\n"
                 "class C:\n    def h(self): pass\n    def k(self): self.other.h(); self.items[0].h(); self.items[0]()\n"
                 "def f(x, h2):\n    g()\n    h()\n    x.h()\n    C().h()\n    y = x\n    y.h()\n",
-    }) == {}
+    }
+    assert links(files) == {}
+    assert links(files, sure=False) == {
+        "a.py::C.k": {"a.py::C.h"}, "a.py::f": {"one/same.py::g", "a.py::g", "a.py::h", "a.py::C.h"}}
+
+
+def test_a_method_that_more_than_five_classes_have_is_nobodys() -> None:
+    def called(classes: int) -> dict[str, set[str]]:
+        text = "".join(f"class C{n}:\n    def hook(self): pass\n" for n in range(classes))
+        return links({"a.py": f"{text}def f(x): x.hook()\n"}, sure=False)
+
+    assert called(5) == {"a.py::f": {f"a.py::C{n}.hook" for n in range(5)}}
+    assert called(6) == {}
+
+
+def test_what_is_of_python_itself_or_from_outside_is_nobodys() -> None:
+    assert links({"a.py": "import json\nfrom os import path\n"
+                          "class C:\n    def append(self, x): pass\n    def loads(self): pass\n    def mine(self): pass\n"
+                          "    def run(self): super().loads()\n"
+                          "def f(x):\n    x.append(1)\n    json.loads()\n    path.mine()\n    dict.mine()\n    x()\n"
+                  }, sure=False) == {}
+
+
+def test_a_method_of_ones_own_that_no_base_has_may_be_another_classes() -> None:
+    text = "class A:\n    def run(self): self.hook()\nclass B(A):\n    def hook(self): self.run()\n"
+    assert links({"a.py": text}) == {"a.py::B.hook": {"a.py::A.run"}}
+    assert links({"a.py": text}, sure=False) == {"a.py::A.run": {"a.py::B.hook"}}
+
+
+def test_an_import_that_two_packages_may_be_is_of_either() -> None:
+    files = {f"{service}/util/{file}": text for service in ("one", "two")
+             for file, text in (("__init__.py", ""), ("x.py", "def g(): pass\n"))}
+    files["main.py"] = "from util.x import g\nimport util.x\ndef f(): g()\ndef h(): util.x.g()\n"
+    assert links(files) == {}
+    both = {"one/util/x.py::g", "two/util/x.py::g"}
+    assert links(files, sure=False) == {"main.py::f": both, "main.py::h": both}
+
+
+def test_a_call_that_is_sure_in_one_place_is_sure() -> None:
+    files = {"a.py": "class C:\n    def h(self): pass\n    def k(self, x): x.h(); self.h()\n"}
+    assert links(files) == {"a.py::C.k": {"a.py::C.h"}}
 
 
 def test_a_local_name_hides_the_function_of_the_file() -> None:

@@ -9,6 +9,7 @@ from xml.sax.saxutils import quoteattr
 from sera_cli.svg.mine import Mined
 
 _KEYS = ("path", "name", "language")
+_AMBIGUOUS = '<key id="ambiguous" for="edge" attr.name="ambiguous" attr.type="boolean"><default>false</default></key>'
 
 
 def dot(found: Mined) -> str:
@@ -22,7 +23,7 @@ def dot(found: Mined) -> str:
 def graphml(found: Mined) -> str:
     """In GraphML, with path, name and language of each function, and of each call whether it is ambiguous."""
     keys = "".join(f'  <key id="{key}" for="node" attr.name="{key}" attr.type="string"/>\n' for key in _KEYS)
-    keys += '  <key id="ambiguous" for="edge" attr.name="ambiguous" attr.type="boolean"><default>false</default></key>\n'
+    keys += f"  {_AMBIGUOUS}\n"
     rows = [f"    <node id={_attribute(name)}>{_data(facts)}</node>\n" for name, facts in _nodes(found)]
     for caller, callee, sure in found.calls:
         end = "/>" if sure else '><data key="ambiguous">true</data></edge>'

@@ -1,26 +1,40 @@
 """Who calls whom inside a repository, by name: what a file defines, imports and calls, linked across files.
 
-Only calls whose target the text decides are kept: a name the file defines or imports, an attribute of a module or of
-a class, `self.…` and `super().…`. A name with two meanings, or any other receiver, gives no link, rather than a wrong
-one.
+Sure are calls whose target the text decides: a name the file defines or imports, an attribute of a module or of a
+class, `self.…` and `super().…`. A name with a few meanings gives a link to each, and so does a method of any other
+object to each class's of that name; these are not sure. What could mean more than FEW gives none.
 """
 
 import ast
+import builtins
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from sera_cli.svg.source import FunctionNode
 
 Chain = tuple[str, ...]
-"""A dotted name as written: `("os", "path", "join")`; a call of `super` stands as `super()`."""
+"""A dotted name as written: `("os", "path", "join")`; a call of `super` stands as `super()`, and before the last name
+`()` for whatever else has no name.
+"""
+
+FEW = 5
+"""Functions that a name could mean beyond which it tells nothing."""
+
+_BUILTINS = frozenset(dir(builtins))
+_EVERYDAY = frozenset(name for kind in (str, bytes, list, dict, set, int) for name in dir(kind)) | {
+    "close", "flush", "read", "readline", "readlines", "seek", "send", "throw", "write", "writelines"}
+"""Methods of Python's own types and files: a call of one on an unknown object is most likely of those."""
 
 _BRANCHES = frozenset({
     ast.If, ast.For, ast.AsyncFor, ast.While, ast.IfExp, ast.ExceptHandler, ast.BoolOp, ast.match_case,
     ast.comprehension,
 })  # fmt: skip
 _DEFINES = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef})
+
+Targets = tuple[Collection[str], bool]
+"""Functions that a call may mean, as `path::name`, and whether it is surely the one."""
 
 Seen = set[tuple[str, str]]
 """The classes whose bases one search has gone through: bases may go in circles, also through one another's members."""
@@ -113,7 +127,7 @@ def _inside(node: ast.AST) -> Iterator[Any]:
 
 
 def _chain(node: ast.AST) -> Chain:
-    """The dotted name that an expression is, or () when it is something else."""
+    """The dotted name that an expression is, the last name of a member of something else, or ()."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -123,7 +137,7 @@ def _chain(node: ast.AST) -> Chain:
             return (name, *reversed(parts))
         case ast.Call(func=ast.Name(id="super"), args=[]) if parts:
             return ("super()", *reversed(parts))
-    return ()
+    return ("()", parts[0]) if parts and parts[0] not in _EVERYDAY else ()
 
 
 def _base(node: ast.expr) -> Chain:
@@ -185,39 +199,86 @@ class _Repository:
             inside = any("/".join(above[:depth]) in packages for depth in range(1, len(above) + 1))
             if above in ([], ["src"], ["lib"]) or (place in packages and not inside):
                 self.tops[name].add(place)
+        self.methods = self._methods()
+
+    def _methods(self) -> dict[str, list[str]]:
+        """The methods by each name that only a few have, as `path::name`."""
+        methods: defaultdict[str, list[str]] = defaultdict(list)
+        for module in self.modules.values():
+            for body in module.bodies:
+                name = body.name.rpartition(".")[2]
+                if body.owner and name not in _EVERYDAY:
+                    methods[name].append(f"{module.path}::{body.name}")
+        return {name: known for name, known in methods.items() if len(known) <= FEW}
 
     def links(self) -> dict[tuple[str, str], dict[str, bool]]:
         found: defaultdict[tuple[str, str], dict[str, bool]] = defaultdict(dict)
         for place, module in self.modules.items():
+            shared: dict[Chain, Targets] = {}
             for body in module.bodies:
-                targets = {self._target(place, body, chain) for chain in body.calls}
-                targets -= {"", f"{module.path}::{body.name}"}
-                if targets:
-                    found[module.path, body.name] |= dict.fromkeys(targets, True)
-        return dict(found)
+                own, called = f"{module.path}::{body.name}", found[module.path, body.name]
+                for chain in body.calls:
+                    targets, sure = self._targets(place, body, chain, shared)
+                    for target in targets:
+                        if target != own:
+                            called[target] = sure or called.get(target, False)
+        return {caller: called for caller, called in found.items() if called}
 
-    def _target(self, place: str, body: Body, chain: Chain) -> str:
-        """The callee; none where classes inherit through more levels than Python recurses."""
+    def _targets(self, place: str, body: Body, chain: Chain, shared: dict[Chain, Targets]) -> Targets:
+        """What is called. `shared` are those of names that mean the same in all of the module."""
+        first = chain[0]
+        if (first == body.receiver and len(chain) == 2) or first in body.imports or first == "super()":
+            return self._looked_up(place, body, chain)
+        if first == "()" or first in body.bound:
+            return (self.methods.get(chain[-1], ()) if len(chain) > 1 else ()), False
+        if chain not in shared:
+            shared[chain] = self._looked_up(place, body, chain)
+        return shared[chain]
+
+    def _looked_up(self, place: str, body: Body, chain: Chain) -> Targets:
+        """Nothing where classes inherit through more levels than Python recurses."""
         try:
-            return self._callee(place, body, chain)
+            if target := self._target(self._decided(place, body, chain)):
+                return (target,), True
+            return self._possible(place, body, chain), False
         except RecursionError:
-            return ""
+            return (), False
 
-    def _callee(self, place: str, body: Body, chain: Chain) -> str:
+    def _decided(self, place: str, body: Body, chain: Chain) -> Meaning | None:
         match chain:
             case ("super()", name):
-                meaning = self._inherited(place, body.owner, name, set())
+                return self._inherited(place, body.owner, name, set())
             case (receiver, name) if body.receiver and receiver == body.receiver:
-                meaning = self._member(place, body.owner, name, set())
+                return self._member(place, body.owner, name, set())
             case (first, *_) if first in body.imports:
-                meaning = self._follow(self._imported(place, body.imports[first], 0), chain[1:], set())
-            case (first, *_) if first in body.bound:
-                return ""
-            case _:
-                meaning = self._named(place, chain, set())
+                return self._follow(self._imported(place, body.imports[first], 0), chain[1:], set())
+        return self._named(place, chain, set())
+
+    def _target(self, meaning: Meaning | None) -> str:
+        """The function that a meaning is, as `path::name`; of a class that of its making; or ""."""
         if meaning and meaning.kind == "class":
             meaning = self._member(meaning.place, meaning.name, "__init__", set())
         return f"{self.modules[meaning.place].path}::{meaning.name}" if meaning and meaning.kind == "def" else ""
+
+    def _possible(self, place: str, body: Body, chain: Chain) -> Collection[str]:
+        """The few functions that a call may mean of which the text decides none."""
+        first, *rest = chain
+        said = [body.imports[first]] if first in body.imports else self.modules[place].names.get(first, ())
+        some = {self._target(self._follow(one, chain[1:], set())) for one in self._meanings(place, first, said)} - {""}
+        if some or not rest or first == "super()" or (not said and first in _BUILTINS):
+            return some if len(some) <= FEW else ()
+        if said and all(isinstance(one, Import) and not self._locations(place, one) for one in said):
+            return ()
+        return self.methods.get(rest[-1], ())
+
+    def _meanings(self, place: str, name: str, said: Iterable[str | Import]) -> Iterator[Meaning | None]:
+        """All that a name may stand for; an import may be of several packages by that name."""
+        for one in said:
+            if isinstance(one, Import):
+                for target in self._locations(place, one):
+                    yield self._attribute(target, one.name, 0) if one.name else Meaning("module", target)
+            elif one != "value":
+                yield Meaning(one, place, name)
 
     def _named(self, place: str, chain: Chain, seen: Seen) -> Meaning | None:
         return self._follow(self._global(place, chain[0], 0), chain[1:], seen)
@@ -257,17 +318,19 @@ class _Repository:
         return self._attribute(target, source.name, depth) if source.name else Meaning("module", target)
 
     def _location(self, place: str, source: Import) -> str | None:
-        """The place of an imported module, if it is one of the repository's."""
+        """The place of an imported module, if it is one of the repository's, and no other has its name."""
+        places = self._locations(place, source)
+        return places[0] if len(places) == 1 else None
+
+    def _locations(self, place: str, source: Import) -> list[str]:
+        """All places in the repository that an import may mean."""
         parts = [part for part in source.module.split(".") if part]
         if source.level:
             package = self.modules[place].path.split("/")[: -source.level]
-            base = "/".join([*package, *parts])
+            bases = ["/".join([*package, *parts])]
         else:
-            tops = self.tops.get(parts[0], set())
-            if len(tops) != 1:
-                return None
-            base = "/".join([*tops, *parts[1:]])
-        return base if base in self.modules or base in self.folders else None
+            bases = ["/".join([top, *parts[1:]]) for top in self.tops.get(parts[0], ())]
+        return [base for base in bases if base in self.modules or base in self.folders]
 
     def _member(self, place: str, owner: str, name: str, seen: Seen) -> Meaning | None:
         """A method or inner class of a class, its own or inherited."""
