@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from shlex import quote
 from threading import Lock
@@ -24,10 +23,6 @@ SAMPLES = 8000
 SAMPLES_REHEARSED = 40
 JOBS = 32
 """Rollouts at once with a real teacher, as in the SERA paper; a rehearsal takes one for each core."""
-
-
-DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-"""What a GPU's driver puts in /dev: NVIDIA's, that of Windows below Linux, AMD's."""
 
 
 @dataclass(frozen=True)
@@ -225,12 +220,11 @@ def _suggested() -> str:
     return f"{fits[0]} --method {fits[1]}" if fits else "Qwen/Qwen3-8B"
 
 
-@cache
 def _gpu() -> int:
-    """Bytes of the first GPU. Torch takes seconds to import, and is only asked where there is a device to ask about."""
-    from sera_cli.train.plan import gpu_memory
+    """Bytes of the smallest GPU; 0 without one."""
+    from sera_cli.train.layout import machine
 
-    return gpu_memory() if any(Path(device).exists() for device in DEVICES) else 0
+    return machine().gpu_memory
 
 
 def _may_be_had(source: str, *, offline: bool) -> None:

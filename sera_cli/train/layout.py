@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,9 @@ from sera_cli.train.recipe import Recipe
 from sera_cli.types import Value
 
 Kind = Literal["one", "ddp", "fsdp2", "zero3"]
+
+DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+"""What a GPU's driver puts in /dev: NVIDIA's, that of Windows below Linux, AMD's."""
 
 WORKER = "sera_cli.train.worker"
 NATIVE = 32768
@@ -59,9 +63,15 @@ class Layout(Value):
         return self.processes if self.kind in ("fsdp2", "zero3") else 1
 
 
+@cache
 def machine() -> Machine:
-    """The GPUs that torch sees, and the memory of the machine; no GPU without torch."""
+    """The GPUs that torch sees, and the memory of the machine; no GPU without torch.
+
+    Torch takes seconds to import, and is only asked where there is a device to ask about.
+    """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if not any(Path(device).exists() for device in DEVICES):
+        return Machine(memory=memory)
     try:
         import torch
     except ImportError:
