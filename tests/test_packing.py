@@ -107,3 +107,15 @@ def test_flash_attention_is_told_where_documents_begin_and_end():
     assert made["cu_seq_lens_q"].tolist() == made["cu_seq_lens_k"].tolist() == [0, 3, 5]
     assert str(made["cu_seq_lens_q"].dtype) == "torch.int32"
     assert (made["max_length_q"], made["max_length_k"]) == (3, 3)
+
+
+def test_a_row_is_filled_up_with_what_follows_the_last_document_and_is_not_learned():
+    """Context parallelism cuts it into twice as many pieces as processes share it."""
+    made = collate([([5, 6, 7], [-100, 6, 7]), ([8, 9], [-100, 9])], filler=3, multiple=4)
+
+    assert {key: value.tolist() for key, value in made.items()} == {
+        "input_ids": [[5, 6, 7, 8, 9, 3, 3, 3]], "labels": [[-100, 6, 7, -100, 9, -100, -100, -100]],
+        "position_ids": [[0, 1, 2, 0, 1, 2, 3, 4]],
+    }  # fmt: skip
+    assert collate([], multiple=4)["labels"].tolist() == [[-100] * 4]
+    assert collate([([5, 6, 7, 8], [-100] * 4)], multiple=4)["input_ids"].tolist() == [[5, 6, 7, 8]]

@@ -94,21 +94,28 @@ def _tokens(micro: Micro, size: Sequence[int]) -> int:
     return sum(size[position] for position in micro)
 
 
-def collate(documents: Sequence[Document], *, filler: int = 0, bounds: bool = False) -> "dict[str, Tensor | int]":
+def collate(
+    documents: Sequence[Document], *, filler: int = 0, multiple: int = 1, bounds: bool = False
+) -> "dict[str, Tensor | int]":
     """A micro-batch as int64 tensors of shape [1, tokens]: input_ids, labels, position_ids, which restart per document.
 
     A document's first label is dropped, as the token before it is another's. No document gives the one token `filler`,
-    which is not learned. `bounds` adds where documents begin and end, which flash attention would otherwise ask the GPU
-    for in every layer. There is no attention mask: beside one, or with a cache, transformers does not look at positions
-    to keep documents apart, so the model is to be called with `use_cache=False`.
+    which is not learned; more of it follows the last one until there are a `multiple` of tokens. `bounds` adds where
+    documents begin and end, which flash attention would otherwise ask the GPU for in every layer. There is no attention
+    mask: beside one, or with a cache, transformers does not look at positions to keep documents apart, so the model is
+    to be called with `use_cache=False`.
     """
     import torch
+    from torch.nn.functional import pad
 
     documents = documents or [([filler], [IGNORED])]
     parts = [torch.as_tensor(ids, dtype=torch.long) for ids, _ in documents]
     labels = [torch.as_tensor(given, dtype=torch.long).clone() for _, given in documents]
     for given in labels:
         given[0] = IGNORED
+    short = -sum(map(len, parts)) % multiple
+    parts[-1] = pad(parts[-1], (0, short), value=filler)
+    labels[-1] = pad(labels[-1], (0, short), value=IGNORED)
     made: dict[str, Tensor | int] = {
         "input_ids": torch.cat(parts)[None], "labels": torch.cat(labels)[None],
         "position_ids": torch.cat([torch.arange(len(part)) for part in parts])[None],

@@ -1,6 +1,7 @@
 """TRL's trainer of a course: the student's weights, the adapter, and the micro-batches that it takes in order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from sera_cli.harness import tokens, wire
 from sera_cli.train.arguments import arguments, half
 from sera_cli.train.attention import Kernel, kernel
 from sera_cli.train.course import HELDOUT, ROWS, Course, sequence
-from sera_cli.train.packing import Micro, collate, packed
+from sera_cli.train.packing import Document, Micro, collate, packed
 from sera_cli.train.recipe import Recipe
 from sera_cli.train.rows import kept
 
@@ -24,17 +25,18 @@ def trainer(course: Course, folder: Path) -> Any:
             """A card is the registry's to write."""
 
     taught, heldout = kept(folder / ROWS), kept(folder / HELDOUT)
-    chosen, ranks = kernel(course.student.base, course.recipe.attention), course.layout.ranks
+    chosen, ranks = attending(course), course.layout.ranks
     taken = steps(course, taught["length"][:], room(course, chosen))
     # the settings come first: loading looks at how processes are laid out
     asked = arguments(course, folder, steps=len(taken), accumulation=len(taken[0]) // ranks)
     tokenizer = tokens.pretrained(course.student.base)
     tokenizer.eos_token = wire.ending(course.student.wire)  # a base that was never tuned to chat ends elsewhere
-    bounds = chosen.name.startswith("flash")
+    shared = course.layout.context_parallel
+    join = partial(collate, bounds=chosen.name.startswith("flash"), multiple=2 * shared if shared > 1 else 1)
     made = Tutor(
         model=model(course, chosen), args=asked, processing_class=tokenizer, peft_config=lora(course.recipe),
-        train_dataset=lessons(taught, [micro for step in taken for micro in step], bounds=bounds), data_collator=_only,
-        eval_dataset=lessons(heldout, [[at] for at in range(len(heldout))], bounds=bounds) if len(heldout) else None,
+        train_dataset=lessons(taught, [micro for step in taken for micro in step], join), data_collator=_only,
+        eval_dataset=lessons(heldout, [[at] for at in range(len(heldout))], join) if len(heldout) else None,
     )  # fmt: skip
     made.remove_callback(PrinterCallback)
     return made
@@ -45,6 +47,13 @@ def steps(course: Course, lengths: Sequence[int], room: int) -> list[list[Micro]
     taken = sequence(course, len(lengths))
     made = packed(lengths, taken, course.recipe.batch, budget=room, ranks=course.layout.ranks)
     return [[[taken[at] for at in micro] for micro in step] for step in made]
+
+
+def attending(course: Course) -> Kernel:
+    """How the student attends. Context parallelism knows one kernel, and lets documents of a row see each other."""
+    if course.layout.context_parallel > 1:
+        return Kernel(name="sdpa", isolated=False)
+    return kernel(course.student.base, course.recipe.attention)
 
 
 def room(course: Course, chosen: Kernel) -> int:
@@ -96,8 +105,8 @@ def lora(recipe: Recipe) -> Any:
     )
 
 
-def lessons(rows: Any, micros: Sequence[Micro], *, bounds: bool) -> Any:
-    """A data set whose items are micro-batches, put together from the rows on disk when they are asked for."""
+def lessons(rows: Any, micros: Sequence[Micro], join: Callable[[list[Document]], dict[str, Any]]) -> Any:
+    """A data set of micro-batches, which `join` puts together from the rows on disk when they are asked for."""
     from datasets import Dataset, Features
     from datasets import List as Many
     from datasets import Value as Kind
@@ -105,14 +114,14 @@ def lessons(rows: Any, micros: Sequence[Micro], *, bounds: bool) -> Any:
     mapped = rows.select_columns(["input_ids", "labels"]).with_format("numpy")
 
     def transform(asked: dict[str, list[Micro]]) -> dict[str, list[Any]]:
-        made = [collate([_document(mapped[at]) for at in micro], bounds=bounds) for micro in asked["micro"]]
+        made = [join([_document(mapped[at]) for at in micro]) for micro in asked["micro"]]
         return {key: [one[key] for one in made] for key in made[0]}
 
     features = Features({"micro": Many(Kind("int32"))})
     return Dataset.from_dict({"micro": list(micros)}, features=features).with_transform(transform)
 
 
-def _document(row: dict[str, Any]) -> tuple[Any, Any]:
+def _document(row: dict[str, Any]) -> Document:
     return row["input_ids"], row["labels"]
 
 
