@@ -22,7 +22,7 @@ def random_adapter(base: Student, out: Path, *, rank: int = 4, **more: Any) -> P
     )
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(base.base), config)
     model.peft_config["default"].base_model_name_or_path = base.name
-    model.save_pretrained(out)
+    model.save_pretrained(out, save_embedding_layers=False)
     (out / "chat_template.jinja").write_text(wire.template(base.wire), encoding="utf-8")
     return out
 

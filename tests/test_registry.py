@@ -124,7 +124,8 @@ def test_the_model_card_has_front_matter_and_no_path_of_this_machine():
 
     assert front(text) == {
         "library_name": "peft", "pipeline_tag": "text-generation", "base_model": "Qwen/Qwen3-8B",
-        "base_model_relation": "adapter", "license": "apache-2.0", "tags": ["sera", "coding-agent", "lora", "sft", "trl"],
+        "base_model_relation": "adapter", "license": "apache-2.0",
+        "tags": ["sera", "coding-agent", "lora", "sft", "trl"],
     }
     assert "# flask@3" in text
     assert "| repository | flask at `0123456789abcdef` |" in text

@@ -104,10 +104,15 @@ def remove(home: Path, card: AgentCard) -> None:
 def model_card(card: AgentCard) -> str:
     """The Hugging Face model card: what the agent is, for people elsewhere; without paths of this machine."""
     return templates.render(
-        "cards/model.md", card=card, base=_portable(card.base), repository=_portable(card.repository),
+        "cards/model.md", card=card, base=portable(card.base), repository=portable(card.repository),
         scores=sorted(card.scores.items()), parser=PARSERS[spoken(card).family], thinking=THINKING[card.thinking],
         methods=METHODS,
     ) + "\n"
+
+
+def portable(place: str) -> str:
+    """The last part of a path on this machine; a hub id, a name or a URL as it is."""
+    return Path(place).name if Path(place).is_absolute() or place.startswith("~") else place
 
 
 def _placed(copy: Path, shelf: Path, card: AgentCard) -> AgentCard:
@@ -156,8 +161,3 @@ def _near(home: Path, name: str) -> str:
     if near:
         return f"did you mean {near[0]!r}?"
     return f"there are {', '.join(names)}" if names else "make one with `sera specialize REPO`"
-
-
-def _portable(place: str) -> str:
-    """The last part of a path on this machine; a hub id, a name or a URL as it is."""
-    return Path(place).name if Path(place).is_absolute() or place.startswith("~") else place

@@ -1,5 +1,6 @@
 """`sera agents`: the registered agents of this machine."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ from sera_cli.console import document, say, show, table
 from sera_cli.errors import ConfigError
 
 if TYPE_CHECKING:
+    from sera_cli.agents.export import Exported
     from sera_cli.types import AgentCard
 
 app = typer.Typer(help="The registered agents.", no_args_is_help=True)
@@ -54,6 +56,85 @@ def path(agent: Spec) -> None:
     from sera_cli.agents.registry import find, folder
 
     show(str(folder(home(), find(home(), agent))))
+
+
+@app.command()
+def export(
+    agent: Spec,
+    *,
+    format: Annotated[str, typer.Option("--format", "-f", help="merged, ollama or hf.", metavar="FORMAT")],
+    out: Annotated[
+        Path | None, typer.Option(
+            "--out", "-o", help="A folder that is not there yet.", metavar="FOLDER",
+            show_default="NAME-VERSION-FORMAT")] = None,
+    push: Annotated[
+        str, typer.Option(help="Upload it to the hub too, as a private model.", metavar="OWNER/NAME")] = "",
+    offline: Annotated[bool | None, typer.Option("--offline", help="Refuse every connection.")] = None,
+    json: Json = False,
+) -> None:
+    """Write an agent for others: merged into its base, with a Modelfile, or as the hub wants it."""
+    from sera_cli import offline as sealing
+    from sera_cli.agents.export import FORMATS
+    from sera_cli.agents.push import named
+    from sera_cli.agents.push import push as upload
+    from sera_cli.agents.registry import find
+    from sera_cli.config import resolve
+
+    if format not in FORMATS:
+        raise ConfigError(f"there is no format {format!r}; take {', '.join(FORMATS)}")
+    sealed = resolve(Path.cwd(), {"privacy.offline": offline}).config.privacy.offline
+    if push:
+        named(push)
+        if sealed:
+            raise ConfigError("--push uploads, and privacy.offline is set; leave out one of the two")
+    sealing.keep(sealed)
+    card = find(home(), agent)
+    made = written(card, format, out or Path(f"{card.name}-{card.version}-{format}"))
+    url = upload(Path(made.out), push, f"Upload {made.agent}") if push else ""
+    if json:
+        document({**made.model_dump(), "url": url})
+    else:
+        for line in told(card, made, url):
+            say(line)
+
+
+def written(card: "AgentCard", format: str, out: Path) -> "Exported":
+    """The agent in that format. Its base is looked for only where its weights are an adapter to be merged."""
+    from transformers.utils import logging
+
+    from sera_cli.agents.export import export, whole
+    from sera_cli.agents.registry import folder, spoken
+    from sera_cli.config import home as place
+    from sera_cli.train.student import student
+
+    logging.disable_progress_bar()
+    wire, base = spoken(card), ""
+    if format != "hf" and not whole(card):
+        found = student(card.base, place("cache"), context=card.context, family=wire.family, thinking=wire.thinking)
+        base = found.base
+    return export(card, folder(home(), card), base, out, format=format, tell=say)  # type: ignore[arg-type]
+
+
+def told(card: "AgentCard", made: "Exported", url: str) -> Iterator[str]:
+    """What was written, how near it is to what was trained, and what to do with it."""
+    from sera_cli.agents.compare import TOLERANCE
+    from sera_cli.agents.export import whole
+
+    there = f", and uploaded it to {url}, where only you can see it" if url else ""
+    yield f"wrote {made.agent} to {made.out}, {made.bytes / 1e6:,.1f} MB{there}"
+    if made.format == "hf":
+        if not whole(card) and (Path(card.base).is_absolute() or card.rehearsal):
+            yield f"its base, {Path(card.base).name}, is on no hub: --format merged writes a model that needs none"
+        return
+    if made.difference:
+        yield (
+            f"its logits are {made.difference.merged:.2%} from those of what was trained, and {TOLERANCE:.0%} is "
+            f"allowed; the base's are {made.difference.base:.1%} off"
+        )
+    else:
+        yield "it was not compared with what was trained: memory does not hold it"
+    if made.format == "ollama":
+        yield f"next: cd {made.out} && ollama create {card.name}"
 
 
 @app.command()
