@@ -61,6 +61,10 @@ class Run(Value):
         return self.folder / "adapter"
 
     @property
+    def metrics(self) -> Path:
+        return self.training / "metrics.jsonl"
+
+    @property
     def report(self) -> Path:
         return self.folder / "report.json"
 

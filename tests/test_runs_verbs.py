@@ -120,6 +120,47 @@ def test_a_run_that_has_only_begun_can_be_shown(tmp_path: Path, run: Run) -> Non
     assert {one["name"] for one in told(run, "list", "--json")} == {"r", "fresh"}
 
 
+def train(run: Run, steps: int, *, stopped: str = "") -> None:
+    """A training of six steps, so far."""
+    run.training.mkdir()
+    facts = {"steps": 6, "student": "s", "recipe": {"name": "quick", "epochs": 2}}
+    same = {"lr": 1e-5, "grad_norm": 1.0, "tokens_per_second": 80.0, "memory": 2_000_000_000}
+    told = [{"step": step, "loss": 1 / step} | same for step in range(1, steps + 1)]
+    rows = [facts, {"heldout": "base", "step": 0, "loss": 2.0, "samples": 1}, *told]
+    rows += [{"stopped": stopped, "step": steps}] if stopped else []
+    run.metrics.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_a_training_under_way_says_how_far_it_is_and_draws_its_loss(run: Run) -> None:
+    train(run, 4)
+    assert told(run, "show", "--json")["training"] == {
+        "step": 4, "steps": 6, "loss": 0.25, "stopped": "",
+        "heldout": [{"heldout": "base", "step": 0, "loss": 2.0, "samples": 1}],
+        "said": "loss 0.250, 80 tokens/s, gradient 1.00, lr 1.0e-05, 2.0 GB",
+    }  # fmt: skip
+    said = told(run)
+    assert "training step 4 of 6: loss 0.250, 80 tokens/s" in " ".join(said.split())
+    assert "2.00 ┤o" in said and "step 4 of 6, 2 epochs" in said
+
+
+def test_a_training_that_was_stopped_says_why(run: Run) -> None:
+    train(run, 3, stopped="training was stopped at step 3: its loss is nan")
+    assert "stopped training was stopped at step 3: its loss is nan" in " ".join(told(run).split())
+
+
+def test_a_run_without_a_training_draws_nothing(run: Run) -> None:
+    assert told(run, "show", "--json")["training"] is None
+    assert "┤" not in told(run)
+
+
+def test_a_run_that_was_killed_while_it_trained_is_stopped(run: Run) -> None:
+    run.report.write_text("{}")
+    train(run, 2)
+    later = run.report.stat().st_mtime + 5
+    os.utime(run.metrics, (later, later))
+    assert told(run, "list", "--json")[0]["state"] == "stopped"
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(5, "5 s"), (150, "2 min"), (7300, "2 h"), (200000, "2 d")])
 def test_age_is_told_in_one_unit(seconds: int, text: str) -> None:
     assert _ago(seconds) == text

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sera_cli.cli import curve, money, stages
 from sera_cli.cli import job as jobs
-from sera_cli.cli import money, stages
 from sera_cli.cli.job import Job
 from sera_cli.cli.mine import summary
 from sera_cli.console import say, show, table
@@ -32,7 +32,8 @@ class Outcome:
 
 
 def report(job: Job, outcome: Outcome) -> dict[str, Any]:
-    """The document of `--json`. `recall` and `loss` are null where there is nothing to tell.
+    """The document of `--json`. `recall` and `loss` are null where there is nothing to tell. Of the loss, `heldout` are
+    those of the base, after epochs and of the agent, by step.
 
     `dropped` counts what did not become a sample, by `origin: reason`.
     """
@@ -51,7 +52,7 @@ def report(job: Job, outcome: Outcome) -> dict[str, Any]:
         "recall": _recall(found.recalls),
         "tokens": sum(samples),
         "dropped": store.about(job.run.samples, Sample).get("dropped", {}) if job.run.samples.exists() else {},
-        "loss": _loss(outcome.trained),
+        "loss": _loss(job, outcome.trained),
         "agent": f"{outcome.card.name}@{outcome.card.version}" if outcome.card else None,
         "spend": money.told(job, found.usage),
         "redacted": counted((job.run.functions, job.run.explored, job.run.issues, job.run.reproduced)),
@@ -73,6 +74,8 @@ def close(job: Job, outcome: Outcome) -> None:
         say(stopped(outcome.tally, stages.goal(job)), prose=True)
     for note in outcome.prepared.notes if outcome.prepared else ():
         say(f"note: {note}", prose=True)
+    if outcome.trained:
+        curve.tell(job.run)
     if outcome.card:
         agent = f"{outcome.card.name}@{outcome.card.version}"
         say(f"Agent {agent} is registered. Next:")
@@ -102,12 +105,14 @@ def _recall(recalls: Iterable[float | None]) -> dict[str, Any]:
     }
 
 
-def _loss(trained: "Trained | None") -> dict[str, float | None]:
+def _loss(job: Job, trained: "Trained | None") -> dict[str, Any]:
+    held = curve.metrics(job.run).heldout if trained else ()
     return {
         "first": trained.loss_first if trained else None,
         "last": trained.loss_last if trained else None,
         "heldout_base": trained.heldout_base if trained else None,
         "heldout_agent": trained.heldout_agent if trained else None,
+        "heldout": [{"step": row.get("step"), "loss": row["loss"], "of": row["heldout"]} for row in held],
     }
 
 
@@ -124,7 +129,7 @@ def _rows(job: Job, outcome: Outcome, found: dict[str, Any]) -> list[tuple[str, 
     if outcome.prepared:
         rows.append(("samples", counts["samples"], _prepared(outcome.prepared)))
     if outcome.trained:
-        rows.append(("train", outcome.trained.steps, _trained(outcome.trained)))
+        rows.append(("train", outcome.trained.steps, _trained(found["loss"])))
     return rows
 
 
@@ -181,8 +186,6 @@ def _dropped(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{origin} ({', '.join(said)})" for origin, said in reasons.items()) or "none"
 
 
-def _trained(trained: "Trained") -> str:
-    text = f"steps; loss {trained.loss_first:.2f} → {trained.loss_last:.2f}"
-    if trained.heldout_base is None or trained.heldout_agent is None:
-        return text
-    return f"{text}; held out {trained.heldout_base:.2f} → {trained.heldout_agent:.2f}"
+def _trained(loss: dict[str, Any]) -> str:
+    held = " → ".join(f"{one['loss']:.2f}" for one in loss["heldout"])
+    return f"steps; loss {loss['first']:.2f} → {loss['last']:.2f}" + (f"; held out {held}" if held else "")

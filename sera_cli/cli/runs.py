@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sera_cli.cli.curve import lines, progress
 from sera_cli.cli.options import InProject, Json, Yes
 from sera_cli.cli.tail import STAGES, tail
-from sera_cli.console import document, say, show, table
+from sera_cli.console import document, out, say, show, table
 from sera_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def show_run(name: Name, project: InProject = Path(), *, json: Json = False) -> 
     from sera_cli.runs import settled
 
     run = find(name, project)
-    found = about(run) | came_of(run, project) | {"settings": settled(run), "report": report(run)}
+    found = about(run) | came_of(run, project) | {
+        "training": progress(run), "settings": settled(run), "report": report(run)}
     if json:
         document(found)
         return
@@ -56,7 +58,9 @@ def show_run(name: Name, project: InProject = Path(), *, json: Json = False) -> 
     show(table(("stage", "records", "how they ended"), _stages(found)))
     for rollouts, reasons in found["fates"].items():
         show(table((f"{rollouts} rollouts", "what became of them"), [(count, why) for why, count in reasons.items()]))
-    show(table(("what came of it", ""), _outcome(found["report"] or {}) + _spent(run)))
+    show(table(("what came of it", ""), _trained(found["training"]) + _outcome(found["report"] or {}) + _spent(run)))
+    for line in lines(run, out().width):
+        show(line)
     rows = [(stage, key, value) for stage, keys in found["settings"].items() for key, value in keys.items()]
     show(table(("stage", "setting", "value"), [(stage, key, _brief(value)) for stage, key, value in rows]))
 
@@ -125,7 +129,7 @@ def about(run: "Run") -> dict[str, Any]:
 
 def state(run: "Run") -> str:
     """Of a run in which nobody works: ended, or stopped before its last command came to its end."""
-    made = [getattr(run, stage) for stage in STAGES]
+    made = [*(getattr(run, stage) for stage in STAGES), run.metrics]
     latest = max((path.stat().st_mtime_ns for path in made if path.exists()), default=0)
     return "ended" if run.report.exists() and run.report.stat().st_mtime_ns >= latest else "stopped"
 
@@ -179,6 +183,14 @@ def _stages(found: dict[str, Any]) -> list[tuple[str, int, str]]:
     return [(stage, count, told.get(stage, "")) for stage, count in found["stages"].items()]
 
 
+def _trained(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """A training in a line, or in one more where it was stopped."""
+    if found is None:
+        return []
+    said = f"step {found['step']:,} of {found['steps']:,}" + (f": {found['said']}" if found["said"] else "")
+    return [("training", said), *([("stopped", found["stopped"])] if found["stopped"] else [])]
+
+
 def _spent(run: "Run") -> list[tuple[str, str]]:
     from sera_cli.harness.money import ledger, spend
     from sera_cli.harness.money.prices import LOCAL
@@ -199,7 +211,7 @@ def report(run: "Run") -> Any:
 
 def _outcome(told: dict[str, Any]) -> list[tuple[str, str]]:
     """A run's report in a few lines; those that it has nothing for are left out."""
-    loss = {name.replace("_", " "): value for name, value in told.get("loss", {}).items() if value is not None}
+    loss = {name.replace("_", " "): value for name, value in told.get("loss", {}).items() if isinstance(value, float)}
     lines = {
         "mean recall": told.get("recall", {}).get("mean"),
         "loss": ", ".join(f"{name} {value:.3f}" for name, value in loss.items()),

@@ -53,16 +53,21 @@ def happening(
     from sera_cli.runs import holder
 
     marks: dict[str, Mark] = {}
-    for stage in STAGES:
-        marks[stage] = Mark(*_last(getattr(run, stage), latest))
-        marks[stage] = yield from _new(stage, getattr(run, stage), marks[stage])
+    for stage, path in _files(run):
+        marks[stage] = Mark(*_last(path, latest))
+        marks[stage] = yield from _new(stage, path, marks[stage])
     while following:
         busy = holder(run)
-        for stage in STAGES:
-            marks[stage] = yield from _new(stage, getattr(run, stage), marks[stage])
+        for stage, path in _files(run):
+            marks[stage] = yield from _new(stage, path, marks[stage])
         if not busy:
             return
         (wait or sleep)(EVERY)
+
+
+def _files(run: "Run") -> list[tuple[str, Path]]:
+    """What grows in a run: a file for each stage, and that of the training."""
+    return [*((stage, getattr(run, stage)) for stage in STAGES), ("training", run.metrics)]
 
 
 def _new(stage: str, path: Path, mark: Mark) -> Generator[Row, None, Mark]:
@@ -107,6 +112,8 @@ def _told(stage: str, line: bytes) -> Row:
     """A record in short; empty for a header, and for a line that is none of ours."""
     try:
         record = json.loads(line)
+        if stage == "training":
+            return {"stage": stage, "id": f"step {record['step']}", **_training(record)}
         return {"stage": stage, "id": record["id"], **SHORT[stage](record)} if "sera" not in record else {}
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return {}
@@ -141,6 +148,12 @@ def _sample(record: Row) -> Row:
     return {"origin": record["origin"], "tokens": record["tokens"], "kept": record["kept"], "steps": record["steps"]}
 
 
+def _training(record: Row) -> Row:
+    """A step, a held-out loss, or why it was stopped."""
+    plain = ("heldout", "stopped", "loss", "grad_norm", "lr", "tokens_per_second", "memory")
+    return {key: record[key] for key in plain if key in record}
+
+
 SHORT: dict[str, Callable[[Row], Row]] = {
     "functions": _function, "explored": _rollout, "issues": _issue, "reproduced": _rollout, "verdicts": _verdict,
     "samples": _sample,
@@ -157,5 +170,5 @@ def _value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.2f}"
+        return f"{value:.2f}" if value == 0 or abs(value) >= 0.01 else f"{value:.1e}"
     return f"{value:,}" if isinstance(value, int) else "none" if value is None else str(value)[:120]
