@@ -92,8 +92,8 @@ def test_a_method_that_more_than_five_classes_have_is_nobodys() -> None:
 
 def test_what_is_of_python_itself_or_from_outside_is_nobodys() -> None:
     assert links({"a.py": "import json\nfrom os import path\n"
-                          "class C:\n    def append(self, x): pass\n    def loads(self): pass\n    def mine(self): pass\n"
-                          "    def run(self): super().loads()\n"
+                          "class C:\n    def append(self, x): pass\n    def loads(self): pass\n"
+                          "    def mine(self): pass\n    def run(self): super().loads()\n"
                           "def f(x):\n    x.append(1)\n    json.loads()\n    path.mine()\n    dict.mine()\n    x()\n"
                   }, sure=False) == {}
 

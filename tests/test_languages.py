@@ -22,7 +22,7 @@ def told(path: Path) -> str:
     for one in found:
         facts = [f"{one.name}  {one.line}-{one.end_line}  branches {one.branches}", one.signature, one.doc, one.reason]
         lines.append(" | ".join(filter(None, facts)))
-        made = sorted(".".join(filter(None, call)) for call in calls.bodies.get(one.name, ()))
+        made = sorted(".".join(filter(None, call)).replace("::.", "::") for call in calls.bodies.get(one.name, ()))
         lines += [f"    calls {', '.join(made)}"] if made else []
     imports = [f"{local} from {source}" for local, source in sorted(calls.imports.items())]
     return "\n".join([*lines, *([f"imports {', '.join(imports)}"] if imports else []), ""])

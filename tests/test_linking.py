@@ -1,4 +1,4 @@
-"""Who calls whom in languages other than Python: what is linked, and what is not because it could mean several."""
+"""Who calls whom in languages other than Python: what is surely linked, and what may be one of a few."""
 
 from pathlib import PurePosixPath
 
@@ -7,13 +7,18 @@ from sera_cli.svg.languages import BY_ENDING
 from sera_cli.svg.linking import link
 
 
-def links(files: dict[str, str]) -> dict[str, list[str]]:
+def links(files: dict[str, str], *, sure: bool = True) -> dict[str, list[str]]:
+    """The callees of each function that has some: those that are sure, or the others."""
     calls = []
     for path, text in files.items():
         read = syntax.read(path, text.encode(), BY_ENDING[PurePosixPath(path).suffix], "")
         assert not isinstance(read, str)
         calls.append(read[1])
-    return {"::".join(place): sorted(targets) for place, targets in link(calls).items()}
+    found = {
+        "::".join(place): sorted(target for target, known in targets.items() if known is sure)
+        for place, targets in link(calls).items()
+    }
+    return {caller: targets for caller, targets in found.items() if targets}
 
 
 def test_javascript_calls_what_it_defines_and_what_it_imports() -> None:
@@ -62,10 +67,11 @@ def test_go_calls_its_package_and_those_it_imports() -> None:
     }  # fmt: skip
 
 
-def test_c_calls_a_function_of_any_file_unless_there_are_two() -> None:
+def test_c_surely_calls_a_function_of_any_file_unless_there_are_two() -> None:
     files = {"a.c": "int f(void) { return g() + h(); }", "b.c": "int g(void) { return 1; }"}
     assert links(files) == {"a.c::f": ["b.c::g"]}
-    assert links({**files, "lib/c.cpp": "int g() { return 2; }"}) == {}
+    two = {**files, "lib/c.cpp": "int g() { return 2; }"}
+    assert (links(two), links(two, sure=False)) == ({}, {"a.c::f": ["b.c::g", "lib/c.cpp::g"]})
     assert links({**files, "c.go": "package c\nfunc h() int { return 2 }\n"}) == {"a.c::f": ["b.c::g"]}
 
 
@@ -74,3 +80,36 @@ def test_java_and_ruby_call_methods_of_their_own_by_bare_name() -> None:
     assert links({"A.java": java}) == {"A.java::A.f": ["A.java::A.g", "A.java::B.h"]}
     ruby = "class A\n  def f\n    g(1) + self.h\n  end\n  def g(x) = x\n  def h = 2\nend\n"
     assert links({"a.rb": ruby}) == {"a.rb::A.f": ["a.rb::A.g", "a.rb::A.h"]}
+
+
+def test_a_method_of_an_object_may_be_that_of_each_type_that_has_it() -> None:
+    caller = "function f(a, list) { a.b.price(); a.price(2); make().price(3); list.push(1); Price.price(); }\n"
+
+    def called(types: int) -> dict[str, list[str]]:
+        text = "".join(f"class C{n} {{ price() {{ return {n}; }}\n push() {{ return 1; }} }}\n" for n in range(types))
+        return links({"a.js": caller + text}, sure=False)
+
+    assert called(1) == {"a.js::f": ["a.js::C0.price"]}
+    assert called(5) == {"a.js::f": [f"a.js::C{n}.price" for n in range(5)]}
+    assert called(6) == {}
+
+
+def test_an_inherited_method_may_be_any_of_its_name() -> None:
+    java = {"A.java": "class A extends B { int f() { return g() + this.h(); } }",
+            "B.java": "class B { int g() { return 1; } int h() { return 2; } }"}
+    assert links(java) == {}
+    assert links(java, sure=False) == {"A.java::A.f": ["B.java::B.g", "B.java::B.h"]}
+
+
+def test_a_scope_that_is_none_of_the_repository_is_from_outside() -> None:
+    rust = {"a.rs": "fn f() { Vec::make(); mem::swop(); tax::with(); crate::tax::with(); super::with(); Rate::of(); }",
+            "b.rs": "impl Box2 { fn make() { x() } fn swop() { x() } }\nimpl Rate<u8> { fn of() { x() } }\n"
+                    "mod tax { fn with() { x() } }"}
+    assert links(rust) == {"a.rs::f": ["b.rs::Rate.of", "b.rs::tax.with"]}
+    assert links(rust, sure=False) == {}
+    assert links({"a.cpp": "int f() { return std::swop(1); }", "b.cpp": "int A::swop(int) { return 2; }"}) == {}
+
+
+def test_a_bare_name_that_only_another_file_has_may_be_its() -> None:
+    files = {"a.rs": "use crate::b::g;\nfn f() { g::<u8>(); h(); }", "b.rs": "pub fn g<T>() { x() }\nfn h() { y() }"}
+    assert (links(files), links(files, sure=False)) == ({}, {"a.rs::f": ["b.rs::g", "b.rs::h"]})

@@ -94,10 +94,10 @@ def test_a_comment_further_up_is_not_about_the_function() -> None:
     assert found("// Says.\n// eslint-disable\nfunction f(a) { return a + 1; }")[0].doc == "Says."
 
 
-def test_a_call_of_a_parameter_is_nobodys() -> None:
+def test_a_parameter_that_is_called_is_nobodys_and_of_its_type_nothing_is_known() -> None:
     read = syntax.read("a.js", b"function f(done, g) { g.h(); done(1); return k(2); }", BY_ENDING[".js"], "")
     assert not isinstance(read, str)
-    assert read[1].bodies == {"f": frozenset({("", "k")})}
+    assert read[1].bodies == {"f": frozenset({("", "k"), ("()", "h")})}
 
 
 @pytest.mark.parametrize(("piece", "ending"), [("(", ".js"), ("/*", ".js"), ("{", ".cpp"), ("x = 1 +\n", ".go")])

@@ -1,16 +1,18 @@
 """Who calls whom in languages that tree-sitter reads, by name: good enough to name neighbours, never exact.
 
-A call is linked where its receiver, an import or the reach of a bare name leaves one function it can mean. What could
-mean several gives no link, rather than a wrong one. Python, of which more can be told, has `graph`.
+A call is sure where its receiver, an import or the reach of a bare name leaves one function it can mean. What could
+mean a few has a link to each, and so has a method of an object of which nothing is known to each type's of that name;
+these are not sure. What could mean more than FEW has none. Python, of which more can be told, has `graph`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
 from posixpath import dirname, join, normpath
 
 from sera_cli.svg.found import Calls
 from sera_cli.svg.languages import LANGUAGES
+from sera_cli.svg.languages.language import SCOPE
 
 _KNOWN = {language.name: language for language in LANGUAGES}
 _FAMILY = {"typescript": "javascript", "cpp": "c"}
@@ -19,8 +21,27 @@ _FAMILY = {"typescript": "javascript", "cpp": "c"}
 _ENDINGS = ("", ".js", ".ts", ".tsx", ".jsx", ".mjs", "/index.js", "/index.ts", "/index.tsx")
 """What an import may leave out of a file's name."""
 
+FEW = 5
+"""Functions that a call could mean beyond which it tells nothing."""
+
+_EVERYDAY = frozenset({
+    "add", "all", "any", "append", "at", "catch", "charAt", "clear", "clone", "close", "collect", "concat", "contains",
+    "copy", "count", "each", "empty", "endsWith", "equals", "expect", "filter", "find", "first", "flush", "fold",
+    "forEach", "format", "get", "getClass", "has", "hashCode", "indexOf", "insert", "isEmpty", "is_empty", "items",
+    "iter", "join", "keys", "last", "len", "length", "let", "map", "match", "max", "min", "next", "ok_or", "pop",
+    "print", "println", "push", "put", "read", "reduce", "remove", "replace", "reverse", "send", "set", "shift", "size",
+    "slice", "sort", "split", "startsWith", "sub", "substring", "sum", "swap", "test", "then", "toArray", "toString",
+    "to_s", "to_string", "trim", "unwrap", "unwrap_or", "value", "values", "write",
+})  # fmt: skip
+"""Methods that texts, lists, maps and the like have in most languages: a call of one is most likely of those."""
+
 Place = tuple[str, str]
 """A path and a qualified name."""
+
+Targets = tuple[Collection[str], bool]
+"""Functions that a call may mean, as `path::name`, and whether it is surely the one."""
+
+NOTHING: Targets = ((), False)
 
 
 def link(files: Iterable[Calls]) -> dict[Place, dict[str, bool]]:
@@ -54,49 +75,68 @@ class _Family:
         self.named["file", path, name].add((path, name))
         self.named["folder", folder, name].add((path, name))
         self.named["member", owner.rpartition(".")[2], bare].add((path, name))
-        if not owner:
-            self.named["repository", name].add((path, name))
+        self.named["method" if owner else "repository", bare].add((path, name))
 
     def links(self) -> dict[Place, dict[str, bool]]:
         found: dict[Place, dict[str, bool]] = {}
         for file in self.files.values():
             for name, calls in file.bodies.items():
-                targets = {self._target(file, name, *call) for call in calls}
-                targets -= {"", f"{file.path}::{name}"}
-                if targets:
-                    found[file.path, name] = dict.fromkeys(targets, True)
+                own, called = f"{file.path}::{name}", dict[str, bool]()
+                for receiver, callee in calls:
+                    targets, sure = self._targets(file, name, receiver, callee)
+                    for target in targets:
+                        if target != own:
+                            called[target] = sure or called.get(target, False)
+                if called:
+                    found[file.path, name] = called
         return found
 
-    def _target(self, file: Calls, name: str, receiver: str, callee: str) -> str:
-        """The one function that a call can mean, as `path::name`, or ""."""
+    def _targets(self, file: Calls, name: str, receiver: str, callee: str) -> Targets:
+        """What its receiver or an import tells; else what its own type, its file and the reach of its language hold;
+        else whatever has its name.
+        """
         language = _KNOWN[file.language]
         owner = name.rpartition(".")[0]
         folder = str(PurePosixPath(file.path).parent)
         if receiver in language.selves:
-            return self._one(("file", file.path, f"{owner}.{callee}"), ("folder", folder, f"{owner}.{callee}"))
-        if receiver in file.imports:
-            return self._imported(file, file.imports[receiver], callee)
+            own = f"{owner}.{callee}"
+            known = self._meant(("file", file.path, own), ("folder", folder, own))
+            return known or self._perhaps("method", name=callee)
+        if source := file.imports.get(receiver or callee):
+            return self._imported(file, source, callee)
         if receiver:
-            return self._one(("file", file.path, f"{receiver}.{callee}"), ("member", receiver, callee))
-        if callee in file.imports:
-            return self._imported(file, file.imports[callee], callee)
-        own = [("file", file.path, f"{owner}.{callee}")] if language.implicit and owner else []
+            return self._of(file, receiver, callee)
+        keys = [("file", file.path, f"{owner}.{callee}")] if language.implicit and owner else []
         beyond = {"file": (), "folder": (("folder", folder, callee),), "repository": (("repository", callee),)}
-        return self._one(*own, ("file", file.path, callee), *beyond[language.reach])
+        known = self._meant(*keys, ("file", file.path, callee), *beyond[language.reach])
+        return known or self._perhaps("repository", *(["method"] if language.implicit else []), name=callee)
 
-    def _one(self, *keys: tuple[str, ...]) -> str:
-        """What the first key that names anything names, where that is one function."""
-        for key in keys:
-            if found := self.named.get(key):
-                path, name = next(iter(found))
-                return f"{path}::{name}" if len(found) == 1 else ""
-        return ""
+    def _of(self, file: Calls, receiver: str, callee: str) -> Targets:
+        """What is called of a type or an object. A type that is not found is not the repository's."""
+        scope = receiver.removesuffix(SCOPE)
+        known = self._meant(("file", file.path, f"{scope}.{callee}"), ("member", scope, callee))
+        if known or scope != receiver or scope[0].isupper() or callee in _EVERYDAY:
+            return known or NOTHING
+        return self._perhaps("method", name=callee)
 
-    def _imported(self, file: Calls, source: str, callee: str) -> str:
+    def _meant(self, *keys: tuple[str, ...]) -> Targets | None:
+        """What the first key that names anything names; surely where that is one function."""
+        found = next(filter(None, map(self.named.get, keys)), None)
+        return _few(found, sure=len(found) == 1) if found else None
+
+    def _perhaps(self, *kinds: str, name: str) -> Targets:
+        """All that has a name."""
+        return _few(set[Place]().union(*(self.named.get((kind, name), ()) for kind in kinds)), sure=False)
+
+    def _imported(self, file: Calls, source: str, callee: str) -> Targets:
         """What an import brings: of a file named relative to this one, or of a folder whose path ends the import's."""
         if source.startswith("."):
             base = normpath(join(dirname(file.path), source))
             places = [f"{stem}{ending}" for stem in (base, base.removesuffix(".js")) for ending in _ENDINGS]
-            return self._one(*(("file", place, callee) for place in places if place in self.files))
+            return self._meant(*(("file", place, callee) for place in places if place in self.files)) or NOTHING
         folders = [one for one in self.folders[source.rpartition("/")[2]] if f"/{source}".endswith(f"/{one}")]
-        return self._one(("folder", max(folders, key=len), callee)) if folders else ""
+        return (self._meant(("folder", max(folders, key=len), callee)) if folders else None) or NOTHING
+
+
+def _few(places: Collection[Place], *, sure: bool) -> Targets:
+    return ([f"{path}::{name}" for path, name in places], sure) if len(places) <= FEW else NOTHING

@@ -29,9 +29,9 @@ CPP = Language(
     [(class_specifier name: (_) @name body: (_)) (struct_specifier name: (_) @name body: (_))
      (union_specifier name: (_) @name body: (_)) (namespace_definition name: (_) @name)] @container
     (call_expression function: (identifier) @callee) @call
-    (call_expression function: (field_expression argument: (this) @receiver field: (field_identifier) @callee)) @call
+    (call_expression function: (field_expression argument: (_) @receiver field: (field_identifier) @callee)) @call
     (call_expression function: (qualified_identifier
-      scope: (namespace_identifier) @receiver name: (identifier) @callee)) @call
+      scope: (namespace_identifier) @scope name: (identifier) @callee)) @call
     [(if_statement) (for_statement) (for_range_loop) (while_statement) (do_statement) (case_statement)
      (catch_clause) (conditional_expression)] @branch
     (binary_expression operator: ["&&" "||"]) @branch

@@ -17,7 +17,7 @@ CSHARP = Language(
      (record_declaration name: (_) @name)] @container
     (invocation_expression function: (identifier) @callee) @call
     (invocation_expression function: (member_access_expression
-      expression: [(identifier) "this"] @receiver name: (identifier) @callee)) @call
+      expression: _ @receiver name: (identifier) @callee)) @call
     [(if_statement) (for_statement) (foreach_statement) (while_statement) (do_statement) (switch_section)
      (switch_expression_arm) (catch_clause) (conditional_expression)] @branch
     (binary_expression operator: ["&&" "||" "??"]) @branch

@@ -20,7 +20,7 @@ GO = Language(
       name: (field_identifier) @name) @function
     (call_expression function: (identifier) @callee) @call
     (call_expression function: (selector_expression
-      operand: (identifier) @receiver field: (field_identifier) @callee)) @call
+      operand: (_) @receiver field: (field_identifier) @callee)) @call
     (import_spec name: (package_identifier)? @local path: (interpreted_string_literal) @source) @import
     [(if_statement) (for_statement) (expression_case) (type_case) (communication_case)] @branch
     (binary_expression operator: ["&&" "||"]) @branch

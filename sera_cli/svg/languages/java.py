@@ -16,7 +16,7 @@ JAVA = Language(
     [(class_declaration name: (_) @name) (interface_declaration name: (_) @name) (enum_declaration name: (_) @name)
      (record_declaration name: (_) @name) (annotation_type_declaration name: (_) @name)] @container
     (method_invocation !object name: (identifier) @callee) @call
-    (method_invocation object: [(identifier) (this)] @receiver name: (identifier) @callee) @call
+    (method_invocation object: (_) @receiver name: (identifier) @callee) @call
     [(if_statement) (for_statement) (enhanced_for_statement) (while_statement) (do_statement) (switch_label)
      (catch_clause) (ternary_expression)] @branch
     (binary_expression operator: ["&&" "||"]) @branch

@@ -27,7 +27,7 @@ SHARED = """
 
     (call_expression function: (identifier) @callee) @call
     (call_expression function: (member_expression
-      object: [(identifier) (this)] @receiver property: (_) @callee)) @call
+      object: (_) @receiver property: (_) @callee)) @call
     (import_statement (import_clause (identifier) @local) source: (string) @source) @import
     (import_statement (import_clause (namespace_import (identifier) @local)) source: (string) @source) @import
     (import_statement (import_clause (named_imports (import_specifier name: (_) @local !alias)))

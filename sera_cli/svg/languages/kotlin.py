@@ -14,7 +14,7 @@ KOTLIN = Language(
     (function_declaration name: (identifier) @name (function_body)? @body) @function
     [(class_declaration name: (_) @name) (object_declaration name: (_) @name)] @container
     (call_expression (identifier) @callee) @call
-    (call_expression (navigation_expression [(identifier) (this_expression)] @receiver (identifier) @callee)) @call
+    (call_expression (navigation_expression (_) @receiver (identifier) @callee .)) @call
     [(if_expression) (for_statement) (while_statement) (do_while_statement) (when_entry) (catch_block)] @branch
     (binary_expression operator: ["&&" "||" "?:"]) @branch
     [(line_comment) (block_comment)] @comment

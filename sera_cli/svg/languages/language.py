@@ -2,15 +2,21 @@
 
 from typing import Literal, NamedTuple
 
+SCOPE = "::"
+"""Stands after the receiver of a call that is surely a type or a module, and no object."""
+
+ANYTHING = "()"
+"""Stands for the receiver of a call that is more than a name, or a parameter: of what type it is, nobody knows."""
+
 
 class Language(NamedTuple):
     """How a language writes functions, and which of its files are tests or generated. Paths are matched with `/` first.
 
     `query` is in tree-sitter's own language. It captures `@function` and `@container` with their `@name` (of a method
-    that stands outside its type the `@owner`, and as `@self` what it calls the object), `@call` with `@callee` and
-    `@receiver`, `@import` with the `@local` name and the `@source` it stands for, `@branch`, `@comment`, and as
-    `@decoration` what may stand between a comment and its function. A function's `@body` and `@parameters` are its
-    fields of these names unless captured.
+    that stands outside its type the `@owner`, and as `@self` what it calls the object), `@call` with `@callee` and its
+    `@receiver` (its `@scope` where that can only be a type or a module), `@import` with the `@local` name and the
+    `@source` it stands for, `@branch`, `@comment`, and as `@decoration` what may stand between a comment and its
+    function. A function's `@body` and `@parameters` are its fields of these names unless captured.
     """
 
     name: str

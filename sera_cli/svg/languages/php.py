@@ -17,8 +17,8 @@ PHP = Language(
     [(class_declaration name: (_) @name) (interface_declaration name: (_) @name) (trait_declaration name: (_) @name)
      (enum_declaration name: (_) @name)] @container
     (function_call_expression function: (name) @callee) @call
-    (member_call_expression object: (variable_name) @receiver name: (name) @callee) @call
-    (scoped_call_expression scope: [(name) (relative_scope)] @receiver name: (name) @callee) @call
+    (member_call_expression object: (_) @receiver name: (name) @callee) @call
+    (scoped_call_expression scope: [(name) (relative_scope)] @scope name: (name) @callee) @call
     [(if_statement) (else_if_clause) (for_statement) (foreach_statement) (while_statement) (do_statement)
      (case_statement) (match_conditional_expression) (catch_clause) (conditional_expression)] @branch
     (binary_expression operator: ["&&" "||" "??" "and" "or"]) @branch

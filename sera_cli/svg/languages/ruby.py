@@ -18,7 +18,7 @@ RUBY = Language(
     (class name: (_) @name) @container
     (module name: (_) @name) @container
     (call !receiver method: (identifier) @callee) @call
-    (call receiver: [(self) (constant)] @receiver method: (identifier) @callee) @call
+    (call receiver: (_) @receiver method: (identifier) @callee) @call
     [(if) (unless) (elsif) (if_modifier) (unless_modifier) (while) (until) (for) (when) (in_clause) (rescue)
      (conditional)] @branch
     (binary operator: ["&&" "||" "and" "or"]) @branch

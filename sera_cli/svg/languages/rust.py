@@ -21,10 +21,15 @@ RUST = Language(
       (reference_type type: (generic_type type: (type_identifier) @name))]) @container
     (trait_item name: (type_identifier) @name) @container
     (mod_item name: (identifier) @name) @container
-    (call_expression function: (identifier) @callee) @call
-    (call_expression function: (field_expression value: (self) @receiver field: (field_identifier) @callee)) @call
-    (call_expression function: (scoped_identifier
-      path: [(identifier) (self)] @receiver name: (identifier) @callee)) @call
+    (call_expression function: [(identifier) @callee (generic_function function: (identifier) @callee)]) @call
+    (call_expression function: (field_expression value: (_) @receiver field: (field_identifier) @callee)) @call
+    (call_expression function: (scoped_identifier path: [
+      (identifier) @scope
+      (scoped_identifier name: (identifier) @scope)
+      (generic_type type: (type_identifier) @scope)
+      (self) @receiver
+      (crate)
+      (super)] name: (identifier) @callee)) @call
     [(if_expression) (match_arm) (for_expression) (while_expression) (loop_expression) (try_expression)] @branch
     (binary_expression operator: ["&&" "||"]) @branch
     [(line_comment) (block_comment)] @comment

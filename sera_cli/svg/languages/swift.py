@@ -17,7 +17,7 @@ SWIFT = Language(
     (protocol_function_declaration name: (simple_identifier) @name) @function
     [(class_declaration name: (_) @name) (protocol_declaration name: (_) @name)] @container
     (call_expression (simple_identifier) @callee) @call
-    (call_expression (navigation_expression target: [(simple_identifier) (self_expression)] @receiver
+    (call_expression (navigation_expression target: (_) @receiver
       suffix: (navigation_suffix suffix: (simple_identifier) @callee))) @call
     [(if_statement) (guard_statement) (for_statement) (while_statement) (repeat_while_statement) (switch_entry)
      (catch_block) (ternary_expression)] @branch

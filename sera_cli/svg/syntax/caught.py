@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from time import thread_time
 from typing import TYPE_CHECKING, NamedTuple
 
-from sera_cli.svg.languages.language import Language
+from sera_cli.svg.languages.language import ANYTHING, SCOPE, Language
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser, QueryCursor
@@ -23,6 +23,10 @@ SLOWEST = 10
 
 PIECE = 4096
 """Bytes that a parser is given at a time."""
+
+NAME = re.compile(r"[\w$@]+")
+LONGEST = 80
+"""Bytes of a name."""
 
 BARE = re.compile(r"^[\"'`]|[\"'`]$")
 """The quotes around a string."""
@@ -92,10 +96,7 @@ def catch(content: bytes, language: Language, cursor: "QueryCursor", root: "Node
                 if known is None or len(caught) > len(known.caught):
                     scopes[node.id] = Scope(node, caught, "function" in caught, node.start_byte, node.end_byte)
             case {"call": [node], "callee": [callee]}:
-                receiver = text(caught["receiver"][0]) if "receiver" in caught else ""
-                if receiver not in language.selves:
-                    receiver = re.sub(language.noise, "", f"{receiver}.").removesuffix(".")
-                read.calls.append((node.start_byte, receiver, text(callee)))
+                read.calls.append((node.start_byte, _receiver(language, caught), text(callee)))
             case {"branch": [node]}:
                 read.branches.append(node.start_byte)
             case {"comment": [node]}:
@@ -109,6 +110,20 @@ def catch(content: bytes, language: Language, cursor: "QueryCursor", root: "Node
                 read.imports[text(local[0]) if local else source.rpartition("/")[2]] = source
     read.scopes.extend(sorted(scopes.values(), key=lambda one: (one.start, -one.end)))
     return read
+
+
+def _receiver(language: Language, caught: "Mapping[str, list[Node]]") -> str:
+    """What a call is of: a name, a scope, ANYTHING, or "" where it stands alone."""
+    match caught:
+        case {"scope": [scope]}:
+            said = text(scope)
+            return said if said in language.selves else said + SCOPE
+        case {"receiver": [node]}:
+            said = text(node) if node.end_byte - node.start_byte <= LONGEST else ""
+            if said in language.selves:
+                return said
+            return re.sub(language.noise, "", f"{said}.").removesuffix(".") if NAME.fullmatch(said) else ANYTHING
+    return ""
 
 
 def _comment(read: Caught, node: "Node") -> None:

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from sera_cli.svg.languages.language import Language
+from sera_cli.svg.languages.language import ANYTHING, Language
 from sera_cli.svg.syntax.caught import BARE, Caught, Scope, field, text
 
 if TYPE_CHECKING:
@@ -78,16 +78,24 @@ def branches(read: Caught, named: list[Named]) -> list[int]:
 
 
 def bodies(read: Caught, named: list[Named]) -> dict[str, frozenset[tuple[str, str]]]:
-    """The calls of each function that lies in no other, with those of what lies in it; not those of its parameters."""
+    """The calls of each function that lies in no other, with those of what lies in it.
+
+    A parameter that is called is nobody's, and of what a parameter is, nothing is known.
+    """
     bodies: dict[str, set[tuple[str, str]]] = {one.name: set() for one in named if one.outer < 0}
     given = [_words(field(one.scope, "parameters")) - read.language.selves for one in named]
     holders = _holders([start for start, _, _ in read.calls], named)
     for (_, receiver, callee), index in zip(read.calls, holders, strict=True):
-        while index >= 0 and (receiver or callee) not in given[index] and named[index].outer >= 0:
+        parameter = False
+        while index >= 0:
+            parameter = parameter or (receiver or callee) in given[index]
+            if named[index].outer < 0:
+                break
             index = named[index].outer
-        if index >= 0 and (receiver or callee) not in given[index]:
+        if index >= 0 and (receiver or not parameter):
             own = [text(node) for node in named[index].scope.caught.get("self", ())]
-            bodies[named[index].name].add(("this" if receiver and receiver in own else receiver, callee))
+            said = "this" if receiver in own else ANYTHING if parameter else receiver
+            bodies[named[index].name].add((said, callee))
     return {name: frozenset(calls) for name, calls in bodies.items()}
 
 
