@@ -7,7 +7,7 @@ from sera_cli.knobs import Train
 from sera_cli.train import choice
 from sera_cli.train.choice import GIB, Choice, Facts, Need, choose, lacks
 from sera_cli.train.layout import Layout, Machine
-from sera_cli.train.recipe import recipe
+from sera_cli.train.recipe import Recipe, recipe
 
 EIGHT = Facts(parameters=8_190_735_360)
 LARGE = Facts(parameters=32_762_123_264)
@@ -88,6 +88,22 @@ def test_the_embedded_student_takes_its_own_recipe_anywhere() -> None:
     assert choose(Train(method="lora"), toy, asked, BARE).recipe.name == "rehearsal-lora"
     with pytest.raises(ConfigError, match="the embedded student has no recipe for qlora"):
         choose(Train(method="qlora"), toy, asked, BARE)
+
+
+def test_a_row_that_is_longer_than_the_budget_of_a_micro_batch_takes_its_own_memory() -> None:
+    def need(recipe: Recipe, layout: Layout) -> int:
+        return layout.tokens
+
+    needs = [choose(Train(tokens=tokens), EIGHT, need, gpus(1, 80)) for tokens in (0, 1000, 40000)]
+    assert [one.need for one in needs] == [32768, 32768, 40000]
+    assert [one.layout.tokens for one in needs] == [32768, 1000, 40000]
+
+
+def test_processes_on_a_cpu_share_its_memory() -> None:
+    found = choose(Train(processes=2), EIGHT, taking(9, 4, 3), BARE)
+    assert (found.recipe.name, found.each) == ("lora-8b", 8 * GIB)
+    assert found.reason == (
+        "lora-8b in 2 processes on the CPU by ddp takes 4.0 of 8.0 GiB; too much: paper-8b 9.0")
 
 
 def test_weights_of_four_bits_are_not_chosen_where_they_would_have_to_be_divided() -> None:

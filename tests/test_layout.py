@@ -45,8 +45,7 @@ def test_several_gpus_hold_the_model_whole_if_they_can_and_divide_it_else() -> N
 
 
 def test_a_cpu_takes_as_many_processes_as_are_said() -> None:
-    assert tried(Train(processes=2), BARE) == [("ddp", 2, 1), ("fsdp2", 2, 1)]
-    assert all(one.cpu for one in layouts(FULL, BARE, Train(processes=2), 32768))
+    assert layouts(FULL, BARE, Train(processes=2), 65536) == [Layout(kind="ddp", processes=2, tokens=65536, cpu=True)]
 
 
 def test_no_more_gpus_are_taken_than_a_step_has_samples() -> None:
@@ -81,8 +80,11 @@ def test_a_micro_batch_holds_a_whole_row_unless_another_budget_is_said() -> None
         (Train(processes=8), FOUR, FULL, "train.processes is 8, and 4 GPUs are visible"),
         (Train(context_parallel=3), FOUR, FULL, "4 processes cannot be shared out by train.context_parallel = 3"),
         (Train(context_parallel=2, layout="ddp"), FOUR, FULL, "needs the layout fsdp2, and train.layout is ddp"),
-        (Train(layout="fsdp2"), FOUR, QLORA, "weights of 4 bits cannot be divided: .* takes the layout ddp, not fsdp2"),
-        (Train(layout="zero3"), FOUR, QLORA, "takes the layout ddp, not zero3"),
+        (Train(layout="fsdp2"), FOUR, QLORA, "weights of 4 bits cannot be divided, and qlora-32b has those: leave"),
+        (Train(layout="zero3"), FOUR, QLORA, "leave train.layout at auto and train.context_parallel at 0"),
+        (Train(context_parallel=2), FOUR, QLORA, "weights of 4 bits cannot be divided"),
+        (Train(layout="fsdp2", processes=2), BARE, FULL, "without GPUs no model is divided: leave train.layout"),
+        (Train(context_parallel=2, processes=2), BARE, FULL, "without GPUs no model is divided"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(said: Train, here: Machine, of: Any, message: str) -> None:

@@ -85,7 +85,7 @@ def _names(said: Train, facts: Facts, machine: Machine) -> list[str]:
     known = {"full": f"paper-{size}", "lora": f"lora-{size}", "qlora": "qlora-32b"}
     if said.method != "auto":
         return [known[said.method]]
-    # quantised weights want a GPU, and are not divided
+    # weights of 4 bits want a GPU, and are not divided
     whole = machine.gpus and said.layout in ("auto", "ddp") and said.context_parallel < 2
     return list(known.values()) if whole else [known["full"], known["lora"]]
 
@@ -94,7 +94,9 @@ def _laid_out(one: Recipe, said: Train, facts: Facts, need: Need, machine: Machi
     """The first layout that fits, else the one that takes the least."""
     tried: list[Choice] = []
     for layout in layouts(one, machine, said, facts.context):
-        taken, each = (0, 0) if facts.rehearsal else (need(one, layout), machine.each)
+        each = machine.each // (layout.processes // layout.nodes) if layout.cpu else machine.each
+        longest = layout.model_copy(update={"tokens": max(layout.tokens, facts.context)})  # a longer row is alone
+        taken, each = (0, 0) if facts.rehearsal else (need(one, longest), each)
         tried.append(Choice(recipe=one, layout=layout, need=taken, each=each, reason=""))
         if tried[-1].fits:
             return tried[-1]

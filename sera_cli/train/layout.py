@@ -95,7 +95,7 @@ def layouts(recipe: Recipe, machine: Machine, said: Train, context: int) -> list
             raise ConfigError("one process has nothing to divide: set train.processes, or leave train.layout at auto")
         return [Layout(tokens=tokens, cpu=cpu)]
     common = {"processes": processes, "nodes": said.nodes, "tokens": tokens, "cpu": cpu}
-    kinds = _kinds(recipe, said)
+    kinds = _kinds(recipe, machine, said)
     whole = [Layout(kind=kind, **common) for kind in kinds if said.context_parallel < 2]
     shared = [Layout(kind="fsdp2", context_parallel=size, **common) for size in _sizes(processes, said, context)]
     return whole + (shared if "fsdp2" in kinds else [])
@@ -108,14 +108,19 @@ def _processes(recipe: Recipe, machine: Machine, said: Train) -> int:
     return said.nodes * (said.processes or max(1, min(machine.gpus, recipe.batch // said.nodes)))
 
 
-def _kinds(recipe: Recipe, said: Train) -> list[Kind]:
+def _kinds(recipe: Recipe, machine: Machine, said: Train) -> list[Kind]:
+    """Those that may be tried, smallest first."""
     wanted: list[Kind] = ["ddp", "fsdp2"] if said.layout == "auto" else [said.layout]
     if said.context_parallel > 1 and "fsdp2" not in wanted:
         raise ConfigError(f"train.context_parallel needs the layout fsdp2, and train.layout is {said.layout}")
-    if recipe.method != "qlora":
+    if not machine.gpus:
+        why = "without GPUs no model is divided"  # accelerate would take ddp for it, and say nothing
+    elif recipe.method == "qlora":
+        why = f"weights of 4 bits cannot be divided, and {recipe.name} has those"
+    else:
         return wanted
-    if "ddp" not in wanted:
-        raise ConfigError(f"weights of 4 bits cannot be divided: {recipe.name} takes the layout ddp, not {said.layout}")
+    if "ddp" not in wanted or said.context_parallel > 1:
+        raise ConfigError(f"{why}: leave train.layout at auto and train.context_parallel at 0")
     return ["ddp"]
 
 
