@@ -1,7 +1,16 @@
+import json
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import tomli_w
 
+from sera_cli import __main__ as door
+from sera_cli import store
+from sera_cli.cli import parity as verb
+from sera_cli.cli.job import open_job
+from sera_cli.cli.options import ask
 from sera_cli.train.arguments import warmup
 from sera_cli.train.attention import kernel
 from sera_cli.train.course import Course
@@ -10,6 +19,7 @@ from sera_cli.train.parity import Pair, Parity, parity, plain, rate
 from sera_cli.train.recipe import Recipe
 from sera_cli.train.rows import rows
 from sera_cli.train.tutor import room, steps
+from sera_cli.types import Sample
 from tests.students import FULL, LORA, sample, tiny
 
 THREE = {"batch": 3, "epochs": 9, "warmup_steps": 4, "weight_decay": 0.1}
@@ -94,3 +104,57 @@ def test_losses_that_are_no_numbers_do_not_agree():
     assert not Parity(pairs=pairs, tolerance=1.0).agrees
     assert Parity(pairs=pairs[:1], tolerance=0.0).agrees
     assert Parity(pairs=pairs[2:], tolerance=0.4).largest == 0.5
+
+
+@pytest.fixture
+def prepared(
+    repository: Callable[[dict[str, str]], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, list[str]]:
+    """A run's folder with three samples in it, and what to type to train on them."""
+    recipe = tmp_path / "quick.toml"
+    recipe.write_text(tomli_w.dumps(FULL.model_dump(exclude={"name"})))
+    for name, value in {"HOME": tmp_path / "home", "TRAIN_RECIPE": recipe, "STUDENT_MODEL": tiny().base}.items():
+        monkeypatch.setenv(f"SERA_{name}", str(value))
+    repo = repository({"a.py": "x = 1\n"})
+    run = open_job(ask(repo, run="r", sandbox="folder")).run
+    run.folder.mkdir(parents=True)
+    note = {"order": "shuffle", "wire": {"family": "qwen3", "thinking": "fold"}}
+    store.write(run.samples, Sample, [sample(n) for n in range(3)], note)
+    return run.folder, ["train", str(repo), "--run", "r", "--sandbox", "folder"]
+
+
+def test_the_door_shows_the_losses_side_by_side_and_trains_nothing(prepared, capsys: pytest.CaptureFixture[str]):
+    folder, line = prepared
+
+    assert door.run([*line, "--parity", "2"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].split("  ")[0] == "step"
+    assert [row.split()[0] for row in shown[1:3]] == ["1", "2"]
+    assert shown[3].startswith("largest difference ") and shown[3].endswith(": within 0.0001")
+    assert {file.name for file in folder.iterdir()} == {"6-samples.jsonl", "lock", "settings.json"}
+
+
+def test_for_a_program_it_is_one_document(prepared, capsys: pytest.CaptureFixture[str]):
+    assert door.run([*prepared[1], "--parity", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+
+    assert set(found) == {"steps", "largest_difference", "tolerance", "agrees"}
+    assert set(found["steps"][0]) == {"step", "trl", "plain", "difference"}
+    assert (len(found["steps"]), found["tolerance"], found["agrees"]) == (1, 1e-4, True)
+
+
+def test_losses_that_part_are_said_and_end_with_an_error(
+    prepared, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    apart = Parity(pairs=(Pair(step=1, trl=2.0, plain=2.0), Pair(step=2, trl=1.5, plain=1.58)), tolerance=0.02)
+    monkeypatch.setattr(verb, "compared", lambda _asked, _steps: apart)
+
+    assert door.run([*prepared[1], "--parity", "2"]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "largest difference 8.0e-02, at step 2: beyond 0.02"
+    assert door.run([*prepared[1], "--parity", "2", "--json"]) == 1
+    assert not json.loads(capsys.readouterr().out)["agrees"]
+
+
+def test_it_takes_one_step_at_least(prepared, capsys: pytest.CaptureFixture[str]):
+    assert door.run([*prepared[1], "--parity", "0"]) == 2
+    assert "--parity" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import pytest
 
 from sera_cli import knobs
 from sera_cli.__main__ import run
+from sera_cli.cli import parity
 from sera_cli.cli.mine import options
 from sera_cli.cli.options import ask
 
@@ -38,7 +39,7 @@ def test_the_readme_tells_enough_to_find_a_mistake_in() -> None:
 
 def test_every_flag_told_in_a_sentence_is_one() -> None:
     flags = {flag.removeprefix("--").replace("-", "_") for flag in re.findall(r"`(--[a-z-]+)", README)}
-    assert flags - {*ask.__annotations__, *options.__annotations__, "origin"} == set()
+    assert flags - {*ask.__annotations__, *options.__annotations__, *parity.options.__annotations__, "origin"} == set()
 
 
 def test_every_make_target_told_exists() -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from sera_cli import __version__
-from sera_cli.cli import agents, chat, clean, config, data, doctor, env, estimate, init, mine, runs, specialize
+from sera_cli.cli import agents, chat, clean, config, data, doctor, env, estimate, init, mine, parity, runs, specialize
 from sera_cli.cli.options import taking_options
 from sera_cli.console import show
 
@@ -35,6 +35,7 @@ def sera(
 
 for verb in specialize.VERBS:
     app.command()(taking_options(verb))
+app.command()(parity.command)
 app.command()(mine.command)
 app.command()(chat.chat)
 app.command()(init.init)

@@ -39,18 +39,18 @@ def train(asked: Asked) -> None:
     _verb(asked, _train, after="prepare")
 
 
-VERBS = (specialize, generate, prepare, train)
+VERBS = (specialize, generate, prepare)
 Road = Callable[[Job, Board], Outcome]
 
 
 def _verb(asked: Asked, road: Road, *, after: str = "") -> Job:
     job = open_job(asked)
-    _need(job, after)
+    need(job, after)
     _say_first(job)
     if asked.dry_run:
         foretell(job, road.__name__.removeprefix("_"))
         return job
-    with _at_work(job) as shown:
+    with at_work(job) as shown:
         outcome = road(job, shown)
         found = report(job, outcome)
         _keep(job, outcome, found)
@@ -116,7 +116,7 @@ def _train(job: Job, shown: Board) -> Outcome:
         return Outcome(trained=trained, card=training.register(job, student, trained))
 
 
-def _need(job: Job, verb: str) -> None:
+def need(job: Job, verb: str) -> None:
     """Refuses to go on from what `verb` has not made yet, or made from another commit, teacher or prompt."""
     from sera_cli.runs import settle
 
@@ -131,7 +131,7 @@ def _need(job: Job, verb: str) -> None:
 
 
 @contextmanager
-def _at_work(job: Job) -> Iterator[Board]:
+def at_work(job: Job) -> Iterator[Board]:
     """Holds the run's folder. One that a first command made, and in which it got nothing done, is not left behind."""
     from sera_cli.runs import held
 

@@ -24,22 +24,15 @@ def train(job: Job, student: "Student", board: Board) -> "Trained":
     What is being trained stands in training/, from where the next command goes on. trained.json is the mark that
     adapter and settings belong together: it goes first and comes back last.
     """
-    from sera_cli import store
     from sera_cli.runs import settle, settled
     from sera_cli.store import atomically
     from sera_cli.train import sft
-    from sera_cli.types import Sample
 
-    note = store.about(job.run.samples, Sample)
-    _same_wire(note, job.run.samples, student)
-    _as_asked(note, job)
-    data = samples(job, order := note.get("order", "shuffle"))
-    course = _course(job, student, data, order)
+    course, taught, heldout = course_of(job, student)
     settings = course.settings
     kept, folder = job.run.folder / "trained.json", job.run.training
     if settled(job.run).get("train") == settings and job.run.adapter.exists() and kept.exists():
         return sft.Trained.model_validate_json(kept.read_bytes())
-    taught, heldout = _apart(data)
     step = sft.begin(folder, course, taught, heldout)
     kept.unlink(missing_ok=True)
     _head(job, course, taught, step)
@@ -51,18 +44,27 @@ def train(job: Job, student: "Student", board: Board) -> "Trained":
     return done
 
 
-def _course(job: Job, student: "Student", data: list["Sample"], order: str) -> "Course":
-    """The training that the settings ask for."""
+def course_of(job: Job, student: "Student") -> tuple["Course", list["Sample"], list["Sample"]]:
+    """The training that the settings ask for, the samples to learn from, and those held out.
+
+    Raises ConfigError for samples that were made for another student, or in another way than is asked.
+    """
+    from sera_cli import store
     from sera_cli.train.course import Course, versions
     from sera_cli.train.sft import data_digest
+    from sera_cli.types import Sample
 
-    choice = the_choice(job, student)
-    taught, heldout = _apart(data)
-    return Course(
+    note = store.about(job.run.samples, Sample)
+    _same_wire(note, job.run.samples, student)
+    _as_asked(note, job)
+    choice, order = the_choice(job, student), note.get("order", "shuffle")
+    taught, heldout = _apart(samples(job, order))
+    course = Course(
         student=student, recipe=choice.recipe, layout=choice.layout, seed=job.config.generate.seed,
         shuffle=order == "shuffle", data=data_digest(taught), heldout=data_digest(heldout), name=job.run.name,
         report_to=job.config.train.report_to, offline=job.config.privacy.offline, versions=versions(),
     )  # fmt: skip
+    return course, taught, heldout
 
 
 def _head(job: Job, course: "Course", taught: list["Sample"], step: int) -> None:

@@ -13,10 +13,12 @@ from typing import Any, Literal
 from sera_cli.train.arguments import half, warmup
 from sera_cli.train.attention import kernel
 from sera_cli.train.course import Course, sequence, write
+from sera_cli.train.embedded import hush
 from sera_cli.train.layout import Layout
 from sera_cli.train.recipe import Recipe
 from sera_cli.train.rows import Row
 from sera_cli.train.tutor import lora, model, trainer
+from sera_cli.train.worker import told
 from sera_cli.types import Value
 
 TOLERANCE = {False: 1e-4, True: 2e-2}
@@ -62,11 +64,12 @@ def parity(course: Course, taught: Sequence[Row], steps: int, *, tell: Tell | No
     recipe = course.recipe.model_copy(update={"dropout": 0.0, "optimizer": "adamw"})
     alone = Layout(tokens=course.layout.tokens, cpu=course.layout.cpu)
     course = course.model_copy(update={"recipe": recipe, "layout": alone, "report_to": "none"})
-    with TemporaryDirectory(prefix="sera-parity-") as folder:
-        write(Path(folder) / "training", course, taught, [])
-        first, start = _through_trl(course, Path(folder) / "training", steps, tell)
-    _free()
-    second = plain(course, taught, steps, start=start, tell=tell)
+    hush()
+    with TemporaryDirectory(prefix="sera-parity-") as place, told(folder := Path(place) / "training"):
+        write(folder, course, taught, [])
+        first, start = _through_trl(course, folder, steps, tell)
+        _free()
+        second = list(plain(course, taught, steps, start=start, tell=tell))
     pairs = (Pair(step=step, trl=one, plain=two) for step, (one, two) in enumerate(zip(first, second, strict=True), 1))
     return Parity(pairs=tuple(pairs), tolerance=TOLERANCE[half(recipe)])
 
