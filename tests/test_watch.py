@@ -10,6 +10,7 @@ import pytest
 
 from sera_cli.errors import ModelError
 from sera_cli.train import course as courses
+from sera_cli.train import worker
 from sera_cli.train.course import Course, sequence
 from sera_cli.train.rows import rows
 from sera_cli.train.watch import Lost, callbacks, measured, peak
@@ -122,6 +123,31 @@ def test_without_a_ceiling_no_loss_is_too_high() -> None:
 def test_held_out_losses_are_measured_each_epoch_and_of_many_at_some(epochs: int, steps: tuple[int, ...]) -> None:
     course = a_course().model_copy(update={"recipe": FULL.model_copy(update={"epochs": epochs})})
     assert measured(course, 10) == steps
+
+
+def test_a_training_is_watched_to_its_end_and_tensorboard_reads_the_same(folder: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    courses.rewrite(folder, a_course(report_to="tensorboard"))
+    worker.work(folder)
+    rows = written(folder)
+    steps, heldout = [row for row in rows if "lr" in row], [row for row in rows if "heldout" in row]
+    assert [row["step"] for row in steps] == [1, 2, 3, 4]
+    assert [(row["heldout"], row["step"]) for row in heldout] == [("base", 0), ("epoch", 2), ("agent", 4)]
+    events = EventAccumulator(str(folder / "tensorboard")).Reload()
+    assert [event.value for event in events.Scalars("loss")] == pytest.approx([row["loss"] for row in steps])
+    assert [event.step for event in events.Scalars("heldout_loss")] == [0, 2, 4]
+
+
+def test_a_training_that_breaks_keeps_what_was_saved_before_and_saves_nothing_after(folder: Path) -> None:
+    recipe = FULL.model_copy(update={"learning_rate": 1e30, "save_every": 1})
+    courses.rewrite(folder, a_course().model_copy(update={"recipe": recipe}))
+    with pytest.raises(ModelError, match=r"^training was stopped at step 2: its gradient is nan; lower train"):
+        worker.work(folder)
+    assert sorted(path.name for path in folder.glob("checkpoint-*")) == ["checkpoint-1"]
+    assert not (folder / "result").exists()
+    assert [row["step"] for row in written(folder) if "lr" in row] == [1, 2]
 
 
 def test_the_peak_is_that_of_this_process_in_bytes() -> None:
