@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from sera_cli.errors import ConfigError, DataError
 from sera_cli.plumbing import checked, line, listed, reason, run, start
@@ -29,7 +30,7 @@ class Checkout(Value):
     submodules: tuple[str, ...] = ()
 
 
-class TrackedFile(Value):
+class TrackedFile(NamedTuple):
     """A file at a commit; `size` in bytes. Where the path is not UTF-8, its odd bytes are written as `\\xNN`."""
 
     path: str
@@ -61,7 +62,7 @@ def open_repository(path: Path, rev: str = "HEAD") -> Checkout:
 def tracked(checkout: Checkout) -> tuple[TrackedFile, ...]:
     """Every file at the commit, symlinks too, in git's order. Submodules are not files."""
     return tuple(
-        TrackedFile(path=text, blob=blob, size=int(size) if size.isdigit() else 0, mode=mode, utf8=utf8)
+        TrackedFile(text, blob, int(size) if size.isdigit() else 0, mode, utf8)
         for mode, blob, size, name in entries(checkout.root, checkout.commit, "--long") if mode != SUBMODULE
         for text, utf8 in [decoded(name)]
     )

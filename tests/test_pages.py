@@ -35,9 +35,9 @@ def test_a_header_is_of_the_language_that_it_is_written_in() -> None:
 def test_what_is_no_file_to_read_is_said_why() -> None:
     file = TrackedFile(path="a.js", blob="1", size=1_000_000, mode="100644")
     assert unread(file) == ""
-    assert unread(file.model_copy(update={"size": 1_000_001})) == "larger than 1,000,000 bytes"
-    assert unread(file.model_copy(update={"mode": "120000"})) == "symlink"
-    assert unread(file.model_copy(update={"utf8": False})) == "path is not UTF-8"
+    assert unread(file._replace(size=1_000_001)) == "larger than 1,000,000 bytes"
+    assert unread(file._replace(mode="120000")) == "symlink"
+    assert unread(file._replace(utf8=False)) == "path is not UTF-8"
 
 
 def test_functions_of_all_languages_are_found_in_one_pass(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,13 @@ def shop(tmp_path: Path) -> Checkout:
     return open_repository(commit(tmp_path / "shop", FILES))
 
 
-def at_work(here: Checkout) -> list[str]:
-    """The workers that read there, without the git that each reads through."""
-    return [process for process in running(str(here.root)) if process in running("-I")]
+def at_work(here: Checkout) -> list[int]:
+    """The workers that read there: each leads a session, and the git that it reads through does not."""
+    found = []
+    for process in map(int, running(str(here.root))):
+        with suppress(ProcessLookupError):
+            found += [process] if os.getsid(process) == process else []
+    return found
 
 
 def keys(here: Checkout) -> list[Key]:
@@ -94,7 +99,7 @@ def test_a_worker_that_is_killed_costs_no_file(shop: Checkout) -> None:
         assert isinstance(answer, bytes) and key not in found
         if not found:
             (process,) = at_work(shop)
-            os.kill(int(process), signal.SIGKILL)
+            os.kill(process, signal.SIGKILL)
         found[key] = said(heard(answer))
     assert {key.path: page for key, page in found.items()} == {
         path: said(read(path, text.encode() if isinstance(text, str) else text, "")) for path, text in FILES.items()}

@@ -44,7 +44,7 @@ def reason(path: str, content: bytes, language: Language) -> str:
 
 def declared(checkout: Checkout, files: Sequence[TrackedFile]) -> dict[str, str]:
     """What `.gitattributes` at the commit says of files, as `linguist-generated` and the like: path to reason."""
-    told = [file.blob for file in files if PurePosixPath(file.path).name == ".gitattributes" and not file.symlink]
+    told = [file.blob for file in files if f"/{file.path}".endswith("/.gitattributes") and not file.symlink]
     if not any(b"linguist-" in content for _, content in blobs(checkout, told)):
         return {}
     rows = iter(_attributes(checkout, files).split("\0")[:-1])

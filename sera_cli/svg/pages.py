@@ -55,7 +55,8 @@ class Page(NamedTuple):
 
     @property
     def left(self) -> Iterator[LeftOut]:
-        return (LeftOut(self.path, *one[:3], self.language, one.reason) for one in self.out)
+        path, language = self.path, self.language
+        return (LeftOut(path, name, line, end_line, language, reason) for name, line, end_line, reason in self.out)
 
     @property
     def harmless(self) -> bool:
@@ -130,7 +131,13 @@ def _python(path: str, content: bytes, declared: str) -> Page:
     branches = {node: body.branches for (node, _), body in zip(nodes, module.bodies if module else (), strict=True)}
     starts, out = _sorted(path, source.read(parsed, reason, branches))
     said = marks(content) if reason == "test" else ""
-    return Page(path, "python", starts, out, said, links=_kinds()[1].dump_json(module) if module else b"")
+    return Page(path, "python", starts, out, said, links=_kinds()[1].dump_json(_needed(module)) if module else b"")
+
+
+def _needed(module: graph.Module) -> graph.Module:
+    """Without the names that no call begins with: most of those that functions bind."""
+    bodies = (one._replace(bound=one.bound.intersection([call[0] for call in one.calls])) for one in module.bodies)
+    return module._replace(bodies=tuple(bodies))
 
 
 def _other(path: str, content: bytes, language: Language, declared: str) -> Page:
