@@ -71,9 +71,14 @@ def test_a_trainer_that_takes_another_setting_is_seen_within_six_steps(changed: 
     assert not Parity(pairs=pairs, tolerance=1e-4).agrees
 
 
-def test_no_more_steps_are_compared_than_there_are(taught):
-    found = parity(course(FULL, epochs=1, batch=4), taught, 5)
+def test_a_micro_batch_without_a_sample_changes_nothing(taught):
+    """The second and last step has three samples, each alone, and four micro-batches, as the first has four samples."""
+    one = course(FULL, epochs=1, batch=4, packing=False)
+    lengths = [len(row.input_ids) for row in taught]
 
+    assert [len(micro) for micro in steps(one, lengths, room(one, kernel(tiny().base)))[1]] == [1, 1, 1, 0]
+    found = parity(one, taught, 5)
+    assert found.agrees
     assert [pair.step for pair in found.pairs] == [1, 2]
 
 

@@ -49,12 +49,16 @@ def kernel(base: str, wanted: str = "auto") -> Kernel:
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(base, trust_remote_code=False)
-    if wanted != "auto":
-        return Kernel(name=wanted, isolated=_tried(config, wanted) is True)
-    for name in _installed():
-        if (isolated := _tried(config, name)) is not None:
-            return Kernel(name=name, isolated=isolated)
-    return Kernel(name="sdpa", isolated=False)
+    for name in _installed() if wanted == "auto" else (wanted,):
+        try:
+            return Kernel(name=name, isolated=isolates(config, name))
+        except STRANGE:
+            continue
+        except ImportError as error:
+            if wanted != "auto":
+                reason = str(error).strip().partition("\n")[0]
+                raise ModelError(f"{name} cannot be used here ({reason}): leave train.attention at auto") from error
+    return Kernel(name="sdpa" if wanted == "auto" else wanted, isolated=False)
 
 
 def isolates(config: Any, name: str) -> bool:
@@ -77,17 +81,6 @@ def isolates(config: Any, name: str) -> bool:
         joined = [_logits(model, torch.cat([first, last]), on) for first in (one, other)]
     seen = _apart(*joined)
     return seen > 1e-3 and _apart(*packed) < 1e-3 * seen and _apart(packed[0], alone) < 0.1 * seen
-
-
-def _tried(config: Any, name: str) -> bool | None:
-    """`isolates`, or None where the architecture cannot be tried with this kernel."""
-    try:
-        return isolates(config, name)
-    except ImportError as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ModelError(f"{name} cannot be used here ({reason}): leave train.attention at auto") from error
-    except STRANGE:
-        return None
 
 
 def _installed() -> list[str]:

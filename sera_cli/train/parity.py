@@ -142,7 +142,9 @@ def _student(course: Course, start: dict[str, Any]) -> Any:
         getattr(student, "activation_checkpointing_enable", student.gradient_checkpointing_enable)()
     if recipe.method != "full":
         student = _adapted(student, recipe, start)
-    return student.to("cuda" if torch.cuda.is_available() and not course.layout.cpu else "cpu").train()
+    if recipe.method != "qlora":  # whose weights of 4 bits are on the GPU from the start, and stay
+        student = student.to("cuda" if torch.cuda.is_available() and not course.layout.cpu else "cpu")
+    return student.train()
 
 
 def _adapted(student: Any, recipe: Recipe, start: dict[str, Any]) -> Any:
@@ -152,7 +154,7 @@ def _adapted(student: Any, recipe: Recipe, start: dict[str, Any]) -> Any:
     adapted = get_peft_model(student, lora(recipe))
     for name, weight in adapted.named_parameters():
         if weight.requires_grad:
-            weight.data = start[name].clone()
+            weight.data = start[name].to(weight.device, copy=True)
     return adapted
 
 
