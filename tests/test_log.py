@@ -64,7 +64,7 @@ def test_time_for_what_is_no_step_does_not_slow_the_next_one_down(tmp_path: Path
     book.begin()
     book.step(1, LOGS)
     book._clock.now += 1000  # a save
-    book.tick()
+    book.sync()
     book.step(2, LOGS)
     assert [row["tokens_per_second"] for row in written(tmp_path)[1:]] == [400.0, 400.0]
     assert written(tmp_path)[2]["seconds"] > 1000

@@ -20,7 +20,7 @@ NOTED_STEPS = 20
 class Log:
     """metrics.jsonl as it grows. One process writes it. `tracked` opens the tracker that is shown every row as well.
 
-    A row is on the disk before the next step begins, so a checkpoint never stands without the steps before it.
+    A process that is killed leaves every row it wrote; a machine that loses its power those before the latest `sync`.
     """
 
     def __init__(
@@ -43,6 +43,12 @@ class Log:
     def tick(self) -> None:
         """What comes next is a step: what was done until now, such as a save, is no part of its speed."""
         self._mark = self._clock()
+
+    def sync(self) -> None:
+        """Has all that was written on the disk, as before a checkpoint counts."""
+        with self.path.open("ab") as file:
+            os.fsync(file.fileno())
+        self.tick()
 
     def step(self, number: int, logs: Mapping[str, float], memory: int = 0) -> None:
         """An optimizer step, counted from 1, as the trainer logs it. `memory` is the peak so far, in bytes."""
@@ -67,12 +73,10 @@ class Log:
         self.write({"stopped": why, "step": step})
 
     def write(self, row: Row) -> None:
-        """Appends it durably. Raises DataError where the disk takes no more."""
+        """Appends it. Raises DataError where the disk takes no more."""
         try:
             with self.path.open("ab") as file:
                 file.write(_line(row))
-                file.flush()
-                os.fsync(file.fileno())
         except OSError as error:
             what = f"{error.strerror or error}; free some disk, and train again to go on"
             raise DataError(what, self.path) from error

@@ -20,6 +20,7 @@ MEASURED = 4
 def callbacks(course: Course, folder: Path) -> list[Any]:
     """What the trainer calls, in every process; one of them writes the folder's metrics.jsonl.
 
+    They come before the callback that marks a checkpoint as whole, which is not to stand without the steps before it.
     The trainer evaluates when it begins, for the base's loss, and wherever else it is told to. On resume the rows of
     steps that are gone are cut off. A training that cannot come to any good is ended by a ModelError, in every process
     alike, for all of them are given the same losses. Raises ConfigError for a tracker that cannot be told.
@@ -53,7 +54,7 @@ def callbacks(course: Course, folder: Path) -> list[Any]:
 
         def on_save(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
             if log:
-                log.tick()
+                log.sync()
 
         def on_train_end(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
             if log:
@@ -139,11 +140,9 @@ def _samples(data: Any) -> list[Lot]:
     """Each sample of a data set: its id, its tokens, and how many of them the loss covers."""
     import numpy as np
 
-    found: list[Lot] = []
-    for part in data.with_format("arrow").iter(1000):
-        labels = part["labels"].combine_chunks()
-        covered = np.concatenate([[0], np.cumsum(labels.flatten().to_numpy() != IGNORED)])
-        ends = np.cumsum(part["length"].to_numpy())
-        trained = covered[ends] - covered[ends - part["length"].to_numpy()]
-        found += map(Lot, ((id_,) for id_ in part["id"].to_pylist()), part["length"].to_pylist(), trained.tolist())
-    return found
+    trained: list[int] = []
+    for chunk in data.data.column("labels").chunks:  # as they lie on disk: a hundred times faster than row by row
+        labels, ends = chunk.flatten().to_numpy(), chunk.offsets.to_numpy()
+        rows = zip(ends[:-1] - ends[0], ends[1:] - ends[0], strict=True)
+        trained += [int(np.count_nonzero(labels[begin:end] != IGNORED)) for begin, end in rows]
+    return [Lot((id_,), *counts) for id_, *counts in zip(data["id"][:], data["length"][:], trained, strict=True)]
