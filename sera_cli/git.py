@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from sera_cli.errors import ConfigError, DataError
-from sera_cli.plumbing import checked, line, listed, reason, run, start
+from sera_cli.plumbing import LACKING, checked, line, listed, reason, run, start
 from sera_cli.types import Value
 
 SUBMODULE = "160000"
@@ -83,8 +83,7 @@ def blobs(checkout: Checkout, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]
                     break
                 yield name, content[:-1]
             if header or process.wait():
-                lacks = "some of its objects cannot be read; if it is a partial clone, clone it whole"
-                raise DataError(lacks, checkout.root)
+                raise DataError(LACKING, checkout.root)
         finally:
             process.kill()
 

@@ -15,8 +15,8 @@ NAME = ".seraignore"
 def rules(checkout: Checkout) -> str:
     """The lines in force; empty where there are none. They hide the file itself, which names what it hides.
 
-    The file in the working tree counts, committed or not, for whichever commit is in use; of a bare repository, that
-    of the commit. Raises DataError when it cannot be read.
+    The file in the working tree counts, committed or not, for whichever commit is in use; of a bare repository, and of
+    a sparse checkout that leaves it away, that of the commit. Raises DataError when it cannot be read.
     """
     text = _in_working_tree(checkout) if (checkout.root / ".git").exists() else _at_commit(checkout)
     lines = [line for line in text.replace("\r\n", "\n").split("\n") if line.strip() and not line.startswith("#")]
@@ -46,7 +46,8 @@ def _in_working_tree(checkout: Checkout) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        return ""
+        sparse = answer(checkout.root, "ls-files", "-t", "--", NAME).startswith(b"S ")
+        return _at_commit(checkout) if sparse else ""
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror}); it says what no model may see", path) from error
 

@@ -13,6 +13,8 @@ from typing import IO
 
 from sera_cli.errors import DataError, SeraError
 
+LACKING = "some of its objects cannot be read; if it is a partial clone, clone it whole"
+
 _INERT = ("core.hooksPath=/dev/null", "core.fsmonitor=false", "safe.directory=*")
 
 
@@ -45,6 +47,8 @@ def checked(
     """What git prints; `extra` is set beside the environment. Raises DataError, with git's reason, where it fails."""
     done = run(root, *arguments, extra=extra, stdin=stdin, stdout=stdout)
     if done.returncode:
+        if b"promisor remote" in done.stderr:
+            raise DataError(LACKING, root)
         verb = next(word for word in arguments if not word.startswith("-") and "=" not in word)
         raise DataError(f"git {verb} failed: {reason(done.stderr)}", root)
     return done.stdout or b""

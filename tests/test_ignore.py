@@ -66,6 +66,16 @@ def test_the_file_of_the_working_tree_counts_for_every_commit(repository: Make) 
     assert hidden(open_repository(repo)) == frozenset()
 
 
+def test_of_a_sparse_checkout_that_leaves_it_away_that_of_the_commit_counts(repository: Make) -> None:
+    repo = repository(FILES | {".seraignore": "/secrets/\n"})
+    git(repo, "sparse-checkout", "set", "--no-cone", "docs/")
+    assert sorted(path.name for path in repo.iterdir()) == [".git", "docs"]
+    assert hidden(open_repository(repo)) == {"secrets/live.py", "secrets/deep/more.py", ".seraignore"}
+    git(repo, "sparse-checkout", "disable")
+    (repo / ".seraignore").unlink()
+    assert hidden(open_repository(repo)) == set()
+
+
 def test_of_a_bare_repository_that_of_the_commit_counts(repository: Make, tmp_path: Path) -> None:
     repo = repository(FILES | {".seraignore": "/secrets/\n"})
     git(tmp_path, "clone", "-q", "--bare", str(repo), "bare.git")

@@ -2,13 +2,15 @@
 
 import gc
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from sera_cli.errors import ConfigError, DataError
-from sera_cli.git import open_repository
+from sera_cli.git import open_repository, tracked
 from sera_cli.svg.mine import Mined, mine
+from tests.conftest import ROOT
 
 ADD = "def add(a, b=1):\n    '''Adds two numbers.'''\n    total = a + b\n    return total\n"
 
@@ -239,3 +241,63 @@ def test_the_collector_of_cycles_is_left_as_it_was_found(tmp_path: Path) -> None
         assert (mine(open_repository(tmp_path), seed=0).files, gc.isenabled()) == (1, False)
     finally:
         gc.enable()
+
+
+def test_links_that_go_in_circles_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "pkg").mkdir()
+    for name, target in (("pkg/up", ".."), ("self.py", "self.py"), ("one.py", "two.py"), ("two.py", "one.py")):
+        (tmp_path / name).symlink_to(target)
+    found = mined(tmp_path, {"pkg/a.py": ADD})
+    assert [one.path for one in found.functions] == ["pkg/a.py"]
+    assert found.unreadable == (("one.py", "symlink"), ("self.py", "symlink"), ("two.py", "symlink"))
+
+
+def test_a_sparse_and_a_bare_repository_hold_what_the_commit_holds(tmp_path: Path) -> None:
+    whole = mined(tmp_path / "whole", {"pkg/a.py": ADD, "web/b.js": "function f(a) { return a + 1 }\n", "c.txt": "c"})
+    for name, options in (("sparse", ("--sparse",)), ("bare", ("--bare",))):
+        subprocess.run(["git", "clone", "-q", *options, tmp_path / "whole", tmp_path / name], check=True)
+        assert not (tmp_path / name / "pkg").exists()
+        assert mine(open_repository(tmp_path / name), seed=0) == whole
+
+
+def test_what_a_partial_clone_lacks_is_said_in_a_line(tmp_path: Path) -> None:
+    commit(tmp_path / "whole", {f"{number}.py": ADD for number in range(3)})
+    subprocess.run(["git", "-C", tmp_path / "whole", "config", "uploadpack.allowFilter", "true"], check=True)
+    clone = ["git", "clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{tmp_path}/whole"]
+    subprocess.run([*clone, tmp_path / "part"], check=True)
+    with pytest.raises(DataError, match="some of its objects cannot be read; if it is a partial clone, clone it"):
+        mine(open_repository(tmp_path / "part"), seed=0)
+
+
+def test_what_a_damaged_repository_lacks_is_said_in_a_line_whoever_reads(tmp_path: Path) -> None:
+    here = open_repository(commit(tmp_path, {f"{number}.py": many(number) for number in range(1, 5)}))
+    blob = tracked(here)[2].blob
+    (tmp_path / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    for processes in (0, 2):
+        with pytest.raises(DataError, match="some of its objects cannot be read"):
+            mine(here, seed=0, processes=processes)
+
+
+PEAK = """
+import sys
+from pathlib import Path
+from sera_cli.git import open_repository
+from sera_cli.svg.mine import mine
+found = mine(open_repository(Path(sys.argv[1])), seed=0)
+peak = next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+print([one.path for one in found.functions], found.unreadable, peak)
+"""
+
+
+def test_a_file_of_200_megabytes_is_named_and_never_held(tmp_path: Path) -> None:
+    with (tmp_path / "huge.js").open("wb") as file:
+        file.writelines([b"function f(a) { return a ? 1 : 2; }\n" * 56_000] * 100)
+    assert (tmp_path / "huge.js").stat().st_size == 201_600_000
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    subprocess.run(["git", "-C", tmp_path, "config", "core.compression", "1"], check=True)
+    commit(tmp_path, {"a.py": ADD})
+    (tmp_path / "huge.js").unlink()
+    told = subprocess.run([sys.executable, "-c", PEAK, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True)
+    found, _, peak = told.stdout.rpartition(" ")
+    assert found == "['a.py'] (('huge.js', 'larger than 1,000,000 bytes'),)"
+    assert int(peak) < 100_000, "kB, half of what the file holds"
