@@ -126,3 +126,29 @@ def test_what_takes_too_long_to_parse_is_given_up_and_the_next_file_is_read(
         comments = syntax.read(f"a{ending}", b"/*" * 5000, BY_ENDING[ending], "")
     assert comments == "takes too long to parse"
     assert [one.name for one in found(text, ending)] == ["f"]
+
+
+@pytest.mark.parametrize(("ending", "text"), [
+    (".c", "void f(int a) { int b; g(b); }"), (".cpp", "void f() { Guard guard{lock}; close(); }"),
+    (".php", "<?php function f($a) { g($a); h($a); }"),
+])
+def test_two_statements_are_more_than_a_trivial_body(ending: str, text: str) -> None:
+    assert reasons(text, ending) == {"f": ""}
+    one = {".c": "void f(int a) { g(a); }", ".cpp": "void f() { close(); }", ".php": "<?php function f($a) { g($a); }"}
+    assert reasons(one[ending], ending) == {"f": "trivial body"}
+
+
+@pytest.mark.parametrize(("comment", "doc"), [
+    ("/** {@inheritDoc} */", ""), ("/** @param a What. */", ""),
+    ("/**\n * Says {@link X}.\n * @returns it\n */", "Says {@link X}."),
+    ("/// <summary>\n/// Takes a <see cref=\"T:X\"/> at <c>n</c>.\n/// </summary>", "Takes a X at n."),
+    ("/** @brief Says. */", "Says."), ("// A List<int> of < 3.", "A List<int> of < 3."), ("/// Says.\n", "Says."),
+])
+def test_documentation_is_what_is_said_in_words_and_not_its_markup(comment: str, doc: str) -> None:
+    assert found(f"{comment}\nfunction f(a) {{ return a + 1; }}")[0].doc == doc
+
+
+def test_broken_syntax_that_a_macro_explains_is_none() -> None:
+    text = "int f(int a) {\n  A_BEGIN\n  a = g(a);\n  A_END\n  if (a == 0) { return 1; }\n  return a;\n}\n"
+    assert [(one.name, one.line, one.end_line, one.reason) for one in found(text, ".c")] == [("f", 1, 7, "")]
+    assert "A_BEGIN" in found(text, ".c")[0].text

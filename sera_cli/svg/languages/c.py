@@ -5,21 +5,37 @@ from sera_cli.svg.languages.language import Language
 TESTS = r"/(\w+[-_])?(unit)?tests?([-_]\w+)?/|/(test|tst)_[^/]*$|[-_](unit)?tests?\.\w+$"
 GENERATED = r"\.(tab|yy|pb|pb-c|grpc\.pb)\.\w+$|/(moc|ui|qrc)_\w+\.\w+$|\.moc$"
 
+MACRO = rb"[A-Za-z]*_?[A-Z][A-Z0-9_]{2,}(\([^()\n]*\))?"
+STUMBLES = (
+    rb"(?<=\bclass )" + MACRO + rb"(?= +\w)|(?<=\bstruct )" + MACRO + rb"(?= +\w+\s*[:{])",
+    rb"(?m)(?<=[;{}:)>/\n]\n)[ \t]+" + MACRO + rb"[ \t]*$",
+    rb"(?m)^[ \t]+" + MACRO + rb"[ \t]*$",
+    rb"(?m)^[ \t]*#[ \t]*(if|elif|else|endif|ifdef|ifndef)\b.*$",
+    rb"(?ms)^[ \t]*#[ \t]*(else|elif)\b.*?^[ \t]*#[ \t]*endif\b[^\n]*$|^[ \t]*#[ \t]*(if|ifdef|ifndef|endif)\b[^\n]*$",
+)
+"""Macros before the name of a type, and on a line of their own: between statements, then anywhere; then conditions, and
+at last what holds where they do not.
+"""
+
+NOT_KEYWORD = '(#not-match? @name "^(if|for|while|switch|else|return|catch|sizeof)$")'
+"""What a grammar that is led astray by a macro may take for a function."""
+
 C = Language(
     name="c",
     grammar="tree_sitter_c",
     endings=(".c", ".h"),
     tests=TESTS,
     generated=GENERATED,
+    stumbles=STUMBLES,
     reach="repository",
-    query="""
-    (function_definition declarator: [
+    query=f"""
+    ((function_definition declarator: [
       (function_declarator declarator: (identifier) @name)
       (function_declarator declarator: (parenthesized_declarator (identifier) @name))
       (pointer_declarator declarator: (function_declarator declarator: (identifier) @name))
       (pointer_declarator declarator: (pointer_declarator
         declarator: (function_declarator declarator: (identifier) @name)))
-    ]) @function
+    ]) @function {NOT_KEYWORD})
     (call_expression function: (identifier) @callee) @call
     [(if_statement) (for_statement) (while_statement) (do_statement) (case_statement) (conditional_expression)] @branch
     (binary_expression operator: ["&&" "||"]) @branch

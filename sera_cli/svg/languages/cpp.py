@@ -1,6 +1,6 @@
 """C++."""
 
-from sera_cli.svg.languages.c import GENERATED, TESTS
+from sera_cli.svg.languages.c import GENERATED, NOT_KEYWORD, STUMBLES, TESTS
 from sera_cli.svg.languages.language import Language
 
 NAME = """[(identifier) (field_identifier) (qualified_identifier) (destructor_name) (operator_name)
@@ -12,22 +12,25 @@ CPP = Language(
     endings=(".cc", ".cpp", ".cxx", ".c++", ".hh", ".hpp", ".hxx", ".h++", ".inl", ".ipp", ".tpp", ".cu", ".cuh"),
     tests=TESTS + r"|(Unit)?Tests?\.\w+$",
     generated=GENERATED,
+    stumbles=STUMBLES,
     noise=r"^::|(?<!operator)\(\).*$",
     implicit=True,
     reach="repository",
     query=f"""
-    (function_definition declarator: [
+    ((function_definition declarator: [
       (function_declarator declarator: {NAME})
       (pointer_declarator declarator: (function_declarator declarator: {NAME}))
       (pointer_declarator declarator: (pointer_declarator declarator: (function_declarator declarator: {NAME})))
       (reference_declarator (function_declarator declarator: {NAME}))
       (operator_cast) @name
       (qualified_identifier name: (operator_cast)) @name
-    ]) @function
+    ]) @function {NOT_KEYWORD})
     """
     """
     [(class_specifier name: (_) @name body: (_)) (struct_specifier name: (_) @name body: (_))
      (union_specifier name: (_) @name body: (_)) (namespace_definition name: (_) @name)] @container
+    (function_definition
+      type: [(class_specifier !body) (struct_specifier !body)] declarator: (identifier) @name) @container
     (call_expression function: (identifier) @callee) @call
     (call_expression function: (field_expression argument: (_) @receiver field: (field_identifier) @callee)) @call
     (call_expression function: (qualified_identifier

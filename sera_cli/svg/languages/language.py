@@ -32,6 +32,8 @@ class Language(NamedTuple):
     """A path with this in it is generated."""
     tested: str = r"\b\B"
     """A function or container decorated with this is a test."""
+    stumbles: tuple[bytes, ...] = ()
+    """What is blanked out, one after another, where syntax is broken and is less so without."""
     noise: str = r"\b\B"
     """What is dropped from a name as it is written."""
     bodiless: str = "no body"

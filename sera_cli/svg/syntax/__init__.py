@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from sera_cli.svg.found import Calls, Found
 from sera_cli.svg.languages.language import Language
-from sera_cli.svg.syntax.caught import catch, tools, tree
+from sera_cli.svg.syntax.caught import catch, tools
 from sera_cli.svg.syntax.describe import describe
+from sera_cli.svg.syntax.mending import mended
 from sera_cli.svg.syntax.naming import bodies, branches, depth, names
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def read(path: str, content: bytes, language: Language, reason: str) -> tuple[li
     if b"\0" in content:
         return "not text in UTF-8"
     parser, cursor = tools(language)
-    root = tree(content, parser)
+    root = mended(content, language, parser)
     if root is None:
         return "takes too long to parse"
     if root.has_error and _shattered(root):

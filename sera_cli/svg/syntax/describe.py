@@ -5,21 +5,26 @@ from typing import TYPE_CHECKING
 
 from sera_cli.svg.found import Found, clean
 from sera_cli.svg.languages.language import Language
-from sera_cli.svg.syntax.caught import Caught, field, text
+from sera_cli.svg.syntax.caught import Caught, field
 from sera_cli.svg.syntax.naming import Named
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-_BLOCK = re.compile(r"^arrow_expression_clause$|block|body|statements|^declaration_list$")
+_BLOCK = re.compile(r"^arrow_expression_clause$|block|body|statements|^declaration_list$|^compound_statement$")
 _COMPUTES = re.compile(
-    r"binary|unary|not_op|ternary|conditional|subscript|index|element_(access|ref)|slice|function|lambda|closure|arrow"
+    r"binary|unary|not_op|ternary|conditional|subscript|index|element_(access|ref)|slice|function(?!_call)|lambda|closure|arrow"
     r"|template_sub|interpol|array|object|composite|map|match|switch|when|^if|for|while|loop|try|yield|update|postfix"
     r"|prefix|increment|augmented|compound_a|^operator_|range|infix|additive|multiplicative|comparison|equality"
 )
 _CALLS = re.compile(r"^call|call_expression|invocation|new_expression|object_creation|struct_expression|_call$")
 _RAISES = re.compile(r"throw|raise|panic")
 _MARKUP = re.compile(r"^[\s/*!#<]+|[\s/*>-]+$")
+_REFERENCE = re.compile(r"""<(?:see|seealso|paramref|typeparamref)\s+\w+=["'](?:\w:)?([^"']*)["']\s*/>""")
+_ELEMENT = re.compile(r"</?(summary|remarks|para|value|returns|example|inheritdoc|include|c|code|p|br|b|i|em)\b[^<>]*>")
+_SUMMARY = re.compile(r"[@\\](brief|summary|short|desc|description)\b\s*")
+_TAG = re.compile(r"[@\\]\w|\{@inherit|- (parameter|returns|throws)\b|:(param|returns?)\b", re.I)
+"""What begins the formal part of documentation: of parameters and the like."""
 _MACHINE = re.compile(r"go:|nolint|eslint|@ts-|prettier|istanbul|noinspection|jshint|clang-|NOLINT|rubocop|phpcs")
 _OPENS = re.compile(r"(\s*(=>|[{=:;,]|\bend$))+$")
 
@@ -35,7 +40,7 @@ def describe(read: Caught, one: Named, branches: int, reason: str) -> Found:
         name=clean(one.name),
         line=line,
         end_line=scope.node.end_point.row + 1,
-        text=text(scope.node),
+        text=read.content[scope.start : scope.end].decode("utf-8", "replace"),
         signature=_signature(read, start, body.start_byte if body else scope.end, line - 1),
         doc=_doc(read, scope.node.start_point.row),
         branches=branches,
@@ -93,14 +98,15 @@ def _doc(read: Caught, row: int) -> str:
         row = known[0]
         if known[1] not in read.decorations:
             told = [*known[2].decode("utf-8", "replace").splitlines(), *told]
-    lines = (_MARKUP.sub("", line) for line in told)
-    return clean(next((line for line in lines if line and not _MACHINE.match(line)), ""))
+    lines = (_SUMMARY.sub("", _MARKUP.sub("", _ELEMENT.sub("", _REFERENCE.sub(r"\1", line)))) for line in told)
+    first = next((line for line in lines if line and not _MACHINE.match(line)), "")
+    return "" if _TAG.match(first) else clean(first)
 
 
 def _apart(read: Caught, row: int) -> bool:
     """Whether one blank line stands between a row and the block of documentation above it, as some write it."""
     known = read.comments.get(row - 2)
-    if known is None or row - 1 in read.comments or not known[2].startswith(b"/**"):
+    if known is None or row - 1 in read.comments or not known[2].startswith((b"/**", b"///")):
         return False
     after = known[1] + len(known[2])
     return read.content[after : after + 100].lstrip(b" \t\r").startswith((b"\n\n", b"\n\r\n"))

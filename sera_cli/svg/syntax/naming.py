@@ -55,7 +55,7 @@ def _name(language: Language, scope: Scope) -> str:
     name = BARE.sub("", re.sub(language.noise, "", written))
     while name != (name := _TEMPLATE.sub("", name)):
         pass
-    return " ".join(name.replace("::", ".").split()) or (written if scope.function else "")
+    return re.sub(r"\s*\.\s*", ".", " ".join(name.replace("::", ".").split())) or (written if scope.function else "")
 
 
 def _tested(read: Caught, scope: Scope) -> bool:

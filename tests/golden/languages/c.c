@@ -43,3 +43,26 @@ void empty(void)
 {
     /* nothing */
 }
+
+int locked(int x)
+{
+    SHOP_BEGIN_LOCK
+    x = add(x, 1);
+    SHOP_END_LOCK
+    if (x == 0) {
+        return -1;
+    }
+    return x;
+}
+
+int both(int x)
+{
+#ifdef SHOP
+    if (x) {
+#else
+    if (!x) {
+#endif
+        x = add(x, 2);
+    }
+    return x;
+}

@@ -56,3 +56,21 @@ std::ostream &Writer<int>::operator<<(std::ostream &out) {
 }  // namespace shop
 
 int main() { return shop::add(1, 2); }
+
+class SHOP_EXPORT Till : public shop::Basket {
+ public:
+  Till();
+  ~Till() override;
+  int paid(int given) const { return given > 1 ? given : 0; }
+};
+
+struct SHOP_EXPORT Coin {
+  int worth() const { return cents * 2; }
+  int cents;
+};
+
+Till::
+    ~Till() {
+  Guard guard{lock};
+  close();
+}

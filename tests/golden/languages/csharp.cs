@@ -42,4 +42,23 @@ namespace Shop.Sales
     {
         public static int? None() => null;
     }
+
+    public partial class Till
+#if SHOP_CLOSES
+        : IClosable
+#endif
+    {
+        /// <summary>
+        /// Takes what <see cref="T:Shop.Basket"/> owes.
+        /// </summary>
+        /// <param name="given">What was given.</param>
+
+        public int Take(int given)
+        {
+            return given - 1;
+        }
+
+        /// <inheritdoc/>
+        public int Close(int given) => given * 2;
+    }
 }

@@ -56,3 +56,11 @@ trait Counted
         return count($this->items) + 1;
     }
 }
+
+/**
+ * @param string $to
+ */
+function mail_to(string $to): void
+{
+    mail($to, $to);
+}

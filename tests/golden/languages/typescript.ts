@@ -41,3 +41,14 @@ namespace Tax {
     }
   };
 }
+
+/** @internal */
+export function hidden(price: number): number {
+  return price * 2;
+}
+
+/**
+ * @description Halves a price.
+ * @param price What it costs.
+ */
+export const halved = (price: number): number => price / 2;
