@@ -41,8 +41,9 @@ class Layout(Value):
     """`processes` of all `nodes` together, one for each GPU. `tokens` are the most that one micro-batch holds.
 
     `one` and `ddp` keep the model whole on every GPU; `fsdp2` and `zero3` divide weights, gradients and the optimizer
-    among them. `context_parallel` processes share the rows of one micro-batch. How many micro-batches make a step is
-    the packing's to say.
+    among them. `context_parallel` processes share the row of one micro-batch, which then holds one sample: attention
+    over several processes cannot be kept inside each of several. How many micro-batches make a step is the packing's
+    to say.
     """
 
     kind: Kind = "one"
