@@ -1,5 +1,7 @@
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,9 +141,12 @@ def test_the_door_shows_the_losses_side_by_side_and_trains_nothing(prepared, cap
     assert {file.name for file in folder.iterdir()} == {"6-samples.jsonl", "lock", "settings.json"}
 
 
-def test_for_a_program_it_is_one_document(prepared, capsys: pytest.CaptureFixture[str]):
-    assert door.run([*prepared[1], "--parity", "1", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+def test_for_a_program_it_is_one_document_and_nothing_else(prepared):
+    """In a process of its own, as libraries talk when they are imported."""
+    command = [sys.executable, "-m", "sera_cli", *prepared[1], "--parity", "1", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
 
     assert set(found) == {"steps", "largest_difference", "tolerance", "agrees"}
     assert set(found["steps"][0]) == {"step", "trl", "plain", "difference"}

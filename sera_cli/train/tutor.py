@@ -1,7 +1,9 @@
 """TRL's trainer of a course: the student's weights, the adapter, and the micro-batches that it takes in order."""
 
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,9 @@ from sera_cli.train.rows import kept
 
 def trainer(course: Course, folder: Path) -> Any:
     """The trainer of the course in `folder`, with nothing trained yet. Raises ModelError for a student that fails."""
-    from transformers import PrinterCallback
-    from trl import SFTTrainer
+    with redirect_stdout(StringIO()):  # where W&B is offline, transformers says so, and stdout may be one document's
+        from transformers import PrinterCallback
+        from trl import SFTTrainer
 
     class Tutor(SFTTrainer):  # type: ignore[misc]
         def create_model_card(self, *_: Any, **__: Any) -> None:
