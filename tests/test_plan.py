@@ -1,68 +1,121 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sera_cli.errors import ModelError
-from sera_cli.train.plan import GIB, STUDENTS, Shape, measure, memory, plan, suggestion, trainable
-from sera_cli.train.student import Student
-from tests.students import FULL, LORA, TINY, tiny
+from sera_cli.train.footprint import GIB
+from sera_cli.train.layout import Layout, Machine
+from sera_cli.train.plan import document, plan, rows, told
+from sera_cli.train.recipe import recipe
+from sera_cli.train.shape import STUDENTS
+from tests.students import FULL
+
+S = dict(STUDENTS)
+H200 = Machine(gpus=1, gpu_memory=140 * GIB, memory=128 * GIB, gpu="NVIDIA H200")
+LENGTHS = [32768, 20000, 9000, 3000] * 40
+
+
+def eight_b(**more):
+    return plan(S["Qwen/Qwen3-8B"], recipe("lora-8b"), LENGTHS, H200, Layout(), **more)
 
 
 def test_a_plan_counts_steps_and_tokens_over_all_epochs():
-    made = plan(tiny(), FULL, [100, 200, 300], available=GIB)
+    made = plan(S["Qwen/Qwen3-0.6B"], FULL, [100, 200, 300], H200, Layout())
 
-    assert (made.steps, made.tokens) == (3, 1200)
-    assert made.trainable == made.parameters
-    assert made.verdict.endswith("of 1.0: fits")
-
-
-def test_what_is_too_large_is_said_to_be():
-    made = plan(tiny(), FULL, [100], available=1000)
-
-    assert "will probably not fit" in made.verdict
+    assert (made.samples, made.steps, made.tokens, made.longest) == (3, 3, 1200, 300)
+    assert made.trainable == made.parameters == 596_049_920
 
 
-def test_sizes_are_read_without_loading_a_weight():
-    from safetensors.torch import load_file
+def test_a_short_run_warms_up_for_a_share_of_its_steps():
+    made = eight_b()
 
-    weights = load_file(f"{tiny().base}/model.safetensors")
-
-    assert measure(tiny()) == Shape(
-        parameters=sum(weight.numel() for weight in weights.values()), layers=TINY.layers, hidden=TINY.hidden
-    )
+    assert (made.steps, made.warmup) == (30, 5)
+    long = plan(S["Qwen/Qwen3-8B"], recipe("lora-8b"), [10] * 4096, H200, Layout())
+    assert (long.steps, long.warmup) == (768, 48)
 
 
-def test_a_student_without_a_config_is_named(tmp_path):
-    with pytest.raises(ModelError, match="student ghost has no config"):
-        measure(Student(name="ghost", base=str(tmp_path), context=1))
+def test_samples_share_micro_batches_where_there_is_room():
+    alone, shared = (plan(S["Qwen/Qwen3-8B"], recipe("lora-8b"), [1000] * 64, H200, Layout(), room=room)
+                     for room in (0, 4096))
+
+    assert (alone.micro, alone.most) == (16, 1000)
+    assert (shared.micro, shared.most) == (4, 4000)
 
 
-def test_full_tuning_keeps_sixteen_bytes_a_parameter_and_lora_far_less():
-    shape = dict(STUDENTS)["Qwen/Qwen3-8B"]
+def test_every_gpu_takes_its_share_of_a_step():
+    two = Machine(gpus=2, gpu_memory=140 * GIB, gpu="NVIDIA H200")
+    made = plan(S["Qwen/Qwen3-8B"], recipe("lora-8b"), LENGTHS, two, Layout(kind="ddp", processes=2))
 
-    assert memory(shape, "full", 1) > 16 * shape.parameters
-    assert memory(shape, "lora", 1) < 3 * shape.parameters
-    assert memory(shape, "lora", 32768, checkpointing=False) > 5 * memory(shape, "lora", 32768)
-
-
-def test_the_trainable_share_of_lora_is_near_what_peft_counts():
-    from peft import get_peft_model
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
-    from sera_cli.train.sft import _lora
-
-    shape = Qwen3Config(
-        vocab_size=100, hidden_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=32,
-        intermediate_size=640,
-    )
-    tuned = get_peft_model(Qwen3ForCausalLM(shape), _lora(LORA))
-    counted, _ = tuned.get_nb_trainable_parameters()
-
-    guessed = trainable(Shape(parameters=0, layers=2, hidden=128), "lora", LORA.rank)
-    assert guessed == pytest.approx(counted, rel=0.35)
+    assert made.micro == 8
+    assert made.gpu_hours == pytest.approx(2 * made.hours)
+    assert made.hours == pytest.approx(eight_b().hours / 2)
 
 
-@pytest.mark.parametrize(
-    ("gib", "expected"),
-    [(4, None), (24, ("Qwen/Qwen3-4B", "lora")), (80, ("Qwen/Qwen3-14B", "lora")), (140, ("Qwen/Qwen3-32B", "lora"))],
-)
-def test_a_gpu_is_offered_the_largest_student_that_fits_it(gib, expected):
-    assert suggestion(gib * GIB) == expected
+def test_dollars_are_hours_at_the_rate_of_a_gpu():
+    made = eight_b(rate=3.5)
+
+    assert made.dollars == pytest.approx(3.5 * made.hours)
+    assert eight_b(rate=0.0).dollars == 0
+
+
+def test_what_is_too_large_is_told_what_would_fit():
+    made = plan(S["Qwen/Qwen3-32B"], recipe("lora-32b"), [32768], Machine(gpus=1, gpu_memory=80 * GIB), Layout())
+
+    assert not made.fits
+    assert "will not fit; this would: --method qlora" in told(made)[1]
+
+
+def test_the_memory_is_that_of_the_longest_micro_batch_and_not_of_the_context():
+    short = plan(S["Qwen/Qwen3-8B"], recipe("lora-8b"), [4000], H200, Layout(tokens=32768))
+
+    assert short.memory.total < eight_b().memory.total
+    assert short.most == 4000
+
+
+def test_without_a_gpu_the_hours_are_those_of_the_papers():
+    here = Machine(memory=512 * GIB)
+    made = plan(S["Qwen/Qwen3-8B"], recipe("lora-8b"), LENGTHS, here, Layout(cpu=True))
+
+    assert (made.gpu, made.assumed) == ("H100", True)
+    assert made.hours == pytest.approx(eight_b().hours)
+    assert dict(rows(made))["time"].endswith("on an H100 at 28% of its peak; here on a CPU, unknown")
+    assert len(told(made)) == 2
+
+
+def test_a_card_of_unknown_speed_has_no_hours():
+    made = plan(S["Qwen/Qwen3-8B"], recipe("lora-8b"), LENGTHS, H200.model_copy(update={"gpu": "X"}), Layout())
+
+    assert (made.hours, made.dollars) == (None, None)
+    assert dict(rows(made))["time"] == "unknown, as the speed of X is"
+
+
+def test_the_head_of_a_run_says_what_it_takes():
+    said = told(eight_b(trained=sum(LENGTHS) // 4))
+
+    assert said == [
+        "lora-8b: 174,587,904 of 8,190,735,360 parameters learn, in 30 steps of 16 samples, 7,772,160 tokens, "
+        "25% of them trained",
+        "memory: 38.7 GiB of 140.0 GiB on the GPU; fits",
+        "time: 24 minutes on 1 NVIDIA H200 at 28% of 989 TFLOP/s, $0.79",
+    ]
+
+
+def test_the_table_of_a_plan_fits_eighty_columns():
+    said = rows(eight_b(trained=sum(LENGTHS) // 4).model_copy(update={"reason": ""}))
+
+    assert max(len(f"{name:10} {value}") for name, value in said) <= 80
+    assert ("   15.26", "weights") in said
+
+
+def test_a_program_is_told_the_sums_too():
+    found = document(eight_b())
+
+    assert found["memory"]["total"] == found["memory"]["allocated"] + found["memory"]["overhead"]
+    assert found["utilisation"] == 0.28
+
+
+@given(lengths=st.lists(st.integers(1, 40000), min_size=1, max_size=60), room=st.sampled_from([0, 4096, 32768]))
+def test_a_plan_is_made_of_any_rows(lengths, room):
+    made = plan(S["Qwen/Qwen3-8B"], recipe("lora-8b"), lengths, H200, Layout(), room=room)
+
+    assert max(lengths) <= made.most <= max(max(lengths), room)
+    assert made.steps == -(-3 * len(lengths) // 16)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sera_cli.harness.money.prices import Price
     from sera_cli.profile import Profile
     from sera_cli.svg.pipeline import Goal
+    from sera_cli.train.plan import Plan
     from sera_cli.types import Function, Usage
 
 CHARACTERS = 4
@@ -49,18 +50,23 @@ class Work(NamedTuple):
 
 def foretell(job: Job, verb: str) -> None:
     """Prints what `sera VERB` would do."""
+    from sera_cli.train.plan import document as told
+    from sera_cli.train.plan import rows
+
     plan = ahead(job, verb)
+    taught = plan.get("training")
     if job.asked.json:
-        return document({"dry_run": True, **plan})
-    for name, value in _rows(plan):
+        return document({"dry_run": True, **plan} | ({"training": told(taught)} if taught else {}))
+    for name, value in (*_rows(plan), *(rows(taught) if taught else ())):
         say(f"{name:10} {value}")
     say("Nothing was done. Leave out --dry-run to begin.")
     return None
 
 
 def ahead(job: Job, verb: str) -> dict[str, Any]:
-    """The document of `--dry-run --json`: all that the verb would do, what the run already did counted in."""
+    """All that the verb would do, what the run already did counted in; `training` is a Plan, None if unknown."""
     from sera_cli import store
+    from sera_cli.cli.planning import foreseen
     from sera_cli.harness.sandbox import choose
     from sera_cli.types import Sample
 
@@ -77,11 +83,13 @@ def ahead(job: Job, verb: str) -> dict[str, Any]:
         "sandbox": choose(job.config.rollout.sandbox).name,
     }
     plan |= _generation(job, usable) if verb in SPENDING else _nothing()
-    if verb == "train":
-        plan["samples"] = sum(not sample.heldout for sample in store.scan(job.run.samples, Sample))
     plan["disk"] += sum(len(store.line(function)) for function in found)
+    if verb == "train":
+        taught = [sample for sample in store.scan(job.run.samples, Sample) if not sample.heldout]
+        plan["samples"] = len(taught)
+        plan["training"] = foreseen(job, taught) if taught else None
     if verb in TRAINING and job.student != "rehearsal":
-        plan["gpu_hours"] = round(plan["gpu_hours"] + plan["samples"] * _hours("training"), 2)
+        plan["gpu_hours"] = round(plan["gpu_hours"] + _training(plan), 2)
     return plan
 
 
@@ -188,6 +196,13 @@ def _generation(job: Job, usable: int) -> dict[str, Any]:
         "done": {"rollouts": own.whole.rollouts, "usd": round(money.spent(job.run).all.usd, 2)},
         "from": origin,
     }
+
+
+def _training(plan: dict[str, Any]) -> float:
+    """GPU-hours of training: by its own plan, else by what the paper's took."""
+    taught: Plan | None = plan.get("training")
+    known = taught.gpu_hours if taught else None
+    return plan["samples"] * _hours("training") if known is None else known
 
 
 def _nothing() -> dict[str, Any]:

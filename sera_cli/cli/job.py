@@ -214,7 +214,7 @@ def _must_isolate(job: Job) -> None:
 
 def _suggested() -> str:
     """The student that would fit this machine's GPU; the paper's smaller one where there is no GPU to ask."""
-    from sera_cli.train.plan import suggestion
+    from sera_cli.train.fitting import suggestion
 
     fits = suggestion(_gpu())
     return f"{fits[0]} --method {fits[1]}" if fits else "Qwen/Qwen3-8B"

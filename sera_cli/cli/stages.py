@@ -133,40 +133,40 @@ def the_student(job: Job, board: Board) -> "Student":
     )  # fmt: skip
 
 
-def the_choice(job: Job, student: "Student") -> "Choice":
+def the_choice(job: Job, student: "Student", longest: int = 0) -> "Choice":
     """The recipe and the layout to train it by, as `[train]` names them or as student and GPUs suggest, and why.
 
+    They are to hold rows of up to `longest` tokens; 0 where that is not known yet: the student's whole context.
     Raises ConfigError for a recipe that cannot be read, for what cannot be, for a library that is not there, and,
     but where only a plan is asked for, for a student that does not fit this machine.
     """
     from sera_cli.train.choice import choose
     from sera_cli.train.layout import machine
 
-    choice = choose(job.config.train, *_weighed(student), machine())
+    choice = choose(job.config.train, *_weighed(student, longest), machine())
     if not (choice.fits or job.asked.dry_run):
         raise ConfigError(f"{student.name} cannot be trained here: {choice.reason}; {_instead(choice, student)}")
     return choice
 
 
-def _weighed(student: "Student") -> tuple["Facts", "Need"]:
+def _weighed(student: "Student", longest: int) -> tuple["Facts", "Need"]:
     """What decides about a student, and the memory that it takes. The embedded one fits anywhere."""
-    from sera_cli.train import plan
     from sera_cli.train.choice import Facts
+    from sera_cli.train.footprint import memory
+    from sera_cli.train.shape import measure
 
     if student.rehearsal:
-        return Facts(context=student.context, rehearsal=True), lambda *_: 0
-    shape = plan.measure(student)
+        return Facts(context=longest or student.context, rehearsal=True), lambda *_: 0
+    shape = measure(student)
 
     def need(recipe: "Recipe", layout: "Layout") -> int:
-        half = recipe.precision == "bfloat16" and not layout.cpu
-        return plan.memory(shape, recipe.method, student.context, rank=recipe.rank, half=half,
-                           checkpointing=recipe.checkpointing)
+        return memory(shape, recipe, layout).total
 
-    return Facts(parameters=shape.parameters, context=student.context), need
+    return Facts(parameters=shape.parameters, context=longest or student.context), need
 
 
 def _instead(choice: "Choice", student: "Student") -> str:
-    from sera_cli.train.plan import suggestion
+    from sera_cli.train.fitting import suggestion
 
     found = suggestion(choice.each, student.context)
     return f"{found[0]} with --method {found[1]} would fit" if found else "set student.context to less"

@@ -71,16 +71,13 @@ def _head(job: Job, course: "Course", taught: list["Sample"], step: int) -> None
     """What a person is told before a training begins, or goes on."""
     from shlex import join
 
+    from sera_cli.cli.planning import training
     from sera_cli.train.launch import several
     from sera_cli.train.layout import command
-    from sera_cli.train.plan import machine_memory, plan
+    from sera_cli.train.plan import told
 
-    ahead = plan(course.student, course.recipe, [sample.tokens for sample in taught], available=machine_memory())
-    say(
-        f"training {ahead.trainable:,} of {ahead.parameters:,} parameters: {ahead.steps} steps, {ahead.tokens:,} "
-        f"tokens, {ahead.verdict}",
-        prose=True,
-    )
+    for line in told(training(job, course.student, course.recipe, course.layout, taught)):
+        say(line, prose=True)
     if several(course.layout):
         say("its processes are started by:")
         say(f"    {join(command(course.layout, job.run.training))}")

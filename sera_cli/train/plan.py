@@ -1,116 +1,166 @@
-"""What a training will ask of a machine, told before it starts; and what the machine at hand could train instead."""
+"""What a training will ask of a machine, told before it starts: steps and tokens, memory, hours and dollars."""
 
-from sera_cli.errors import ModelError
-from sera_cli.train.recipe import Method, Recipe
-from sera_cli.train.student import Student
+from collections.abc import Sequence
+from typing import Any
+
+from sera_cli.train.arguments import warmup
+from sera_cli.train.course import order
+from sera_cli.train.effort import USUAL, UTILISATION, flops, hours, peak
+from sera_cli.train.fitting import advice
+from sera_cli.train.footprint import GIB, Memory, memory, trainable
+from sera_cli.train.layout import Layout, Machine
+from sera_cli.train.packing import packed
+from sera_cli.train.recipe import Recipe
+from sera_cli.train.shape import Shape
 from sera_cli.types import Value
 
-GIB = 1024**3
-OVERHEAD = 2 * GIB  # CUDA's own, and what the allocator cannot use
-
-
-class Shape(Value):
-    """The sizes of a transformer that decide its memory."""
-
-    parameters: int
-    layers: int
-    hidden: int
+LABELS = {
+    "weights": "weights", "adapter": "adapter", "gradients": "gradients", "optimizer": "Adam's moments",
+    "kept": "kept for the backward", "layer": "a layer at work", "logits": "the loss at work",
+    "shared": "for other GPUs", "overhead": "CUDA's own, gaps",
+}  # fmt: skip
+"""How a person is told what memory is for."""
 
 
 class Plan(Value):
-    """`tokens` are read over all epochs; `memory` is a rough number of bytes; `verdict` is one line for a person."""
+    """`samples` are read `epochs` times in `steps` of the optimizer, each of `batch` of them; `tokens` counts all
+    passes, of which the loss covers the share `trained` (0: not known).
 
+    A step is `micro` micro-batches on each GPU, the largest of `most` tokens. `available` bytes are there for
+    `memory`; where that `fits` not, `advice` is what to say instead. `operations` are those of the whole training, and
+    `hours` those on the clock, `gpu_hours` times GPUs; None where the speed of this `gpu` is not known, and those of
+    the paper's where none is here and it is `assumed`. `reason` says why it is this recipe.
+    """
+
+    recipe: str
+    method: str
     parameters: int
     trainable: int
-    steps: int
+    samples: int
+    longest: int
+    epochs: int
+    batch: int
     tokens: int
-    memory: int
-    verdict: str
+    trained: float
+    steps: int
+    warmup: int
+    micro: int
+    most: int
+    layout: Layout
+    memory: Memory
+    available: int
+    fits: bool
+    advice: str
+    operations: float
+    gpu: str
+    assumed: bool
+    hours: float | None
+    gpu_hours: float | None
+    dollars: float | None
+    reason: str = ""
 
 
-STUDENTS = (
-    ("Qwen/Qwen3-32B", Shape(parameters=32_762_123_264, layers=64, hidden=5120)),
-    ("Qwen/Qwen3-14B", Shape(parameters=14_768_307_200, layers=40, hidden=5120)),
-    ("Qwen/Qwen3-8B", Shape(parameters=8_190_735_360, layers=36, hidden=4096)),
-    ("Qwen/Qwen3-4B", Shape(parameters=4_022_468_096, layers=36, hidden=2560)),
-    ("Qwen/Qwen3-1.7B", Shape(parameters=1_720_574_976, layers=28, hidden=2048)),
-    ("Qwen/Qwen3-0.6B", Shape(parameters=596_049_920, layers=28, hidden=1024)),
-)
-"""Open-weight students of the family that the SERA paper tunes, largest first."""
+def plan(
+    shape: Shape, recipe: Recipe, lengths: Sequence[int], machine: Machine, layout: Layout,
+    *, room: int = 0, trained: int = 0, rate: float = 2.0,
+) -> Plan:
+    """What training on samples of these lengths (tokens) takes.
 
-
-def plan(student: Student, recipe: Recipe, lengths: list[int], *, available: int) -> Plan:
-    """What training on samples of these lengths (tokens) takes, where `available` bytes can be used."""
-    shape = measure(student)
-    longest = min(max(lengths, default=student.context), student.context)
-    half = recipe.precision == "bfloat16" and not student.rehearsal
-    need = memory(shape, recipe.method, longest, rank=recipe.rank, half=half, checkpointing=recipe.checkpointing)
-    fits = "fits" if need <= available else "will probably not fit: take LoRA, a smaller student or a shorter context"
+    `room` tokens of documents may share a micro-batch (packing's budget; 0: each is alone). `trained` of all tokens
+    are in the loss; 0 counts all. `rate` is in dollars of one GPU for one hour.
+    """
+    sequence = order(len(lengths), recipe.epochs, 0)
+    taken = packed(lengths, sequence, recipe.batch, budget=room, ranks=layout.ranks)
+    longest = max(lengths, default=0)
+    most = max((sum(lengths[sequence[at]] for at in micro) for step in taken for micro in step), default=0)
+    laid = layout.model_copy(update={"tokens": max(1, most)})
+    need, share = memory(shape, recipe, laid), trained / sum(lengths) if trained and lengths else 0.0
+    work = recipe.epochs * flops(shape, recipe, lengths, trained=share or 1.0)
+    gpu = machine.gpu if machine.gpus else USUAL
+    gpus = layout.processes if machine.gpus else 1
+    clock = hours(work, gpu, gpus)
+    fits = need.total <= machine.each
     return Plan(
-        parameters=shape.parameters, trainable=trainable(shape, recipe.method, recipe.rank),
-        steps=-(-len(lengths) * recipe.epochs // recipe.batch), tokens=sum(lengths) * recipe.epochs, memory=need,
-        verdict=f"about {need / GIB:.1f} GiB of {available / GIB:.1f}: {fits}",
+        recipe=recipe.name, method=recipe.method, parameters=shape.parameters, trainable=trainable(shape, recipe),
+        samples=len(lengths), longest=longest, epochs=recipe.epochs, batch=recipe.batch,
+        tokens=sum(lengths) * recipe.epochs, trained=share, steps=len(taken), warmup=warmup(recipe, len(taken)),
+        micro=len(taken[0]) // layout.ranks if taken else 0, most=most, layout=layout, memory=need,
+        available=machine.each, fits=fits, advice="" if fits else advice(shape, recipe, laid, machine),
+        operations=work, gpu=gpu, assumed=not machine.gpus, hours=clock,
+        gpu_hours=None if clock is None else clock * gpus, dollars=None if clock is None else clock * gpus * rate,
+    )  # fmt: skip
+
+
+def told(plan: Plan) -> list[str]:
+    """The head of a run: what is trained on what, what memory that takes, how long it lasts; each a line."""
+    share = f", {plan.trained:.0%} of them trained" if plan.trained else ""
+    return [
+        f"{plan.recipe}: {plan.trainable:,} of {plan.parameters:,} parameters learn, in {plan.steps:,} steps of "
+        f"{plan.batch} samples, {plan.tokens:,} tokens{share}",
+        f"memory: {_need(plan)}; {_verdict(plan)}",
+        *([f"time: {_time(plan)}"] if plan.hours is not None and not plan.assumed else []),
+    ]
+
+
+def rows(plan: Plan) -> list[tuple[str, str]]:
+    """Name and value of all of it, for a table of 80 columns."""
+    of = "all" if plan.trainable == plan.parameters else f"{plan.trainable / plan.parameters:.2%}"
+    share = f", {plan.trained:.1%} of them in the loss" if plan.trained else ""
+    parts = [(LABELS[name], size) for name, size in plan.memory.model_dump().items() if size]
+    fields = [
+        ("recipe", plan.reason or plan.recipe),
+        ("parameters", f"{plan.trainable:,} of {plan.parameters:,} learn ({of})"),
+        ("tokens", f"{plan.tokens:,} in {plan.epochs} epochs{share}"),
+        ("longest", f"{plan.longest:,} tokens"),
+        ("steps", f"{plan.steps:,} of {plan.batch} samples, {plan.warmup} of them to warm up"),
+        ("batches", f"{plan.micro} micro-batches a step{_each(plan)}, of up to {plan.most:,} tokens"),
+        ("memory", _need(plan)),
+        *((f"  {size / GIB:6.2f}", what) for what, size in parts),
+        ("", "a layer and the loss are never at work at once: the larger counts"),
+        ("verdict", _verdict(plan)),
+        ("time", _time(plan)),
+    ]
+    return [(name, value) for name, value in fields if value]
+
+
+def document(plan: Plan) -> dict[str, Any]:
+    """The same for a program, with the sums of memory."""
+    whole = {"allocated": plan.memory.allocated, "total": plan.memory.total}
+    return plan.model_dump(mode="json") | {"memory": plan.memory.model_dump() | whole, "utilisation": UTILISATION}
+
+
+def _each(plan: Plan) -> str:
+    return f" on each of {plan.layout.ranks} GPUs" if plan.layout.ranks > 1 else ""
+
+
+def _need(plan: Plan) -> str:
+    where = "GPU" if not plan.layout.cpu else "process"
+    by = f" by {plan.layout.kind}" if plan.layout.kind != "one" else ""
+    on = f"each {where}{by}" if plan.layout.processes > 1 else "the machine" if plan.layout.cpu else "the GPU"
+    return f"{_size(plan.memory.total)} of {_size(plan.available)} on {on}"
+
+
+def _verdict(plan: Plan) -> str:
+    if plan.fits:
+        return "fits"
+    return f"will not fit; this would: {plan.advice}" if plan.advice else "will not fit, nor would anything smaller"
+
+
+def _time(plan: Plan) -> str:
+    """Hours and dollars, and what they are reckoned from."""
+    if plan.hours is None or plan.gpu_hours is None or plan.dollars is None:
+        return f"unknown, as the speed of {plan.gpu} is"
+    if plan.assumed:
+        return f"{_long(plan.gpu_hours)} on an {plan.gpu} at {UTILISATION:.0%} of its peak; here on a CPU, unknown"
+    return (
+        f"{_long(plan.hours)} on {plan.layout.processes} {plan.gpu} at {UTILISATION:.0%} of "
+        f"{peak(plan.gpu) / 1e12:.0f} TFLOP/s, ${plan.dollars:,.2f}"
     )
 
 
-def memory(
-    shape: Shape, method: Method, length: int, *, rank: int = 32, half: bool = True, checkpointing: bool = True
-) -> int:
-    """Bytes at the peak of one sample of `length` tokens: weights, gradients, Adam's moments and activations.
-
-    Full tuning keeps the first three in float32 (16 bytes a parameter); LoRA does so for its adapter only, over weights
-    of 2 or 4 bytes. Activations count as 34 values per token, layer and hidden unit, of which checkpointing keeps one
-    layer whole and one value of each other. Good for a verdict, not for a bill.
-    """
-    wide = 2 if half else 4
-    tuned = trainable(shape, method, rank)
-    weights = 16 * tuned if method == "full" else wide * shape.parameters + 16 * tuned
-    layers = 34 + shape.layers if checkpointing else 34 * shape.layers
-    return weights + wide * length * shape.hidden * layers + (OVERHEAD if half else 0)
+def _long(hours: float) -> str:
+    return f"{hours:,.1f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes"
 
 
-def trainable(shape: Shape, method: Method, rank: int) -> int:
-    """Parameters that learn. A layer's seven projections are together some 25 hidden sizes high and wide: 20 to 28."""
-    return shape.parameters if method == "full" else 25 * shape.hidden * rank * shape.layers
-
-
-def suggestion(available: int, context: int = 32768) -> tuple[str, Method] | None:
-    """The largest student of the family that `available` bytes of GPU memory can train at `context`, and how."""
-    for name, shape in STUDENTS:
-        for method in ("full", "lora"):
-            if memory(shape, method, context) <= available:
-                return name, method
-    return None
-
-
-def gpu_memory() -> int:
-    """Bytes of the first GPU; 0 without one, or without torch."""
-    try:
-        import torch
-    except ImportError:
-        return 0
-    return int(torch.cuda.get_device_properties(0).total_memory) if torch.cuda.is_available() else 0
-
-
-def machine_memory() -> int:
-    """Bytes that training can use here: those of the first GPU, else those of the machine."""
-    import os
-
-    return gpu_memory() or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def measure(student: Student) -> Shape:
-    """The student's sizes, from its config alone: no weight is loaded. Raises ModelError when there is none."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    try:
-        config = AutoConfig.from_pretrained(student.base, trust_remote_code=False)
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ModelError(f"student {student.name} has no config that can be read: {reason}") from error
-    text = config.get_text_config()
-    count = sum(weight.numel() for weight in model.parameters())
-    return Shape(parameters=count, layers=text.num_hidden_layers, hidden=text.hidden_size)
+def _size(count: int) -> str:
+    return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / 1024**2:.1f} MiB"

@@ -1,0 +1,262 @@
+"""Does the plan's memory hold? Trainings without memory: every storage is counted, and stands beside the plan.
+
+    python tests/bench/plan.py [STUDENT RECIPE TOKENS ...] [--kept-casts]
+
+The student's own architecture from transformers, PEFT's adapter, trl's loss and torch's checkpointing and clipping run
+forward and backward on fake tensors, two micro-batches to a step and two steps, so that gradients accumulate beside
+Adam's moments. What a CPU does otherwise than a GPU is put in its place: attention allocates what torch's flash
+attention allocates (its output, a number for each row, and in the backward gradients for every query head and a float32
+accumulator), and trl's kernels of the loss work in place, as those in Triton do. A fused Adam allocates nothing.
+"""
+
+import argparse
+import sys
+import time
+import warnings
+import weakref
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch  # noqa: TID253
+from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: TID253
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: TID253
+from torch.utils._pytree import tree_leaves  # noqa: TID253
+
+ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from sera_cli.train.footprint import GIB, Memory, memory  # noqa: E402
+from sera_cli.train.layout import Layout  # noqa: E402
+from sera_cli.train.recipe import Recipe, recipe  # noqa: E402
+from sera_cli.train.shape import measured  # noqa: E402
+
+SIZES = {  # hidden, layers, heads, heads of keys, inner, tied
+    "Qwen3-4B": (2560, 36, 32, 8, 9728, True),
+    "Qwen3-8B": (4096, 36, 32, 8, 12288, False),
+    "Qwen3-14B": (5120, 40, 40, 8, 17408, False),
+    "Qwen3-32B": (5120, 64, 64, 8, 25600, False),
+}
+ASKED = ("Qwen3-8B", "lora-8b", "32768", "Qwen3-32B", "lora-32b", "32768", "Qwen3-8B", "paper-8b", "32768",
+         "Qwen3-8B", "lora-8b", "8192", "Qwen3-4B", "paper-8b", "16384")  # fmt: skip
+ATTENTION = "as_on_a_gpu"
+STATE = ("weights", "adapter", "gradients", "optimizer")
+MICRO = STEPS = 2
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser()
+    asked.add_argument("what", nargs="*", default=list(ASKED))
+    asked.add_argument("--kept-casts", action="store_true", help="autocast keeps its casts to the end of the forward")
+    said = asked.parse_args()
+    warnings.simplefilter("ignore")
+    columns = (*STATE, "kept", "at work", "peak GiB", "plan / peak", "s")
+    print(f"| student, recipe, tokens | | {' | '.join(columns)} |\n| --- | --- |{' ---: |' * len(columns)}")
+    for at in range(0, len(said.what), 3):
+        row(said.what[at], recipe(said.what[at + 1]), int(said.what[at + 2]), kept_casts=said.kept_casts)
+
+
+def row(student: str, one: Recipe, tokens: int, *, kept_casts: bool) -> None:
+    began = time.monotonic()
+    config = config_of(student)
+    foretold = memory(measured(config), one, Layout(tokens=tokens))
+    found = counted(config, one, tokens, kept_casts=kept_casts)
+    seconds = time.monotonic() - began
+    named = f"{student}, {one.name}, {tokens:,}"
+    print(f"| {named} | counted | {cells(found)} | {peak(found) / GIB:.2f} | | {seconds:.0f} |")
+    ratio = foretold.allocated / peak(found)
+    print(f"| | planned | {cells(parts(foretold))} | {foretold.allocated / GIB:.2f} | {ratio:.3f} | |", flush=True)
+
+
+def cells(found: dict[str, int]) -> str:
+    return " | ".join(f"{found.get(name, 0) / GIB:.2f}" for name in (*STATE, "kept", "at work"))
+
+
+def parts(foretold: Memory) -> dict[str, int]:
+    """The plan in the words of the count."""
+    state = {name: getattr(foretold, name) for name in (*STATE, "kept")}
+    return state | {"at work": max(foretold.layer, foretold.logits)}
+
+
+def peak(found: dict[str, int]) -> int:
+    return sum(found.values())
+
+
+def config_of(student: str) -> Any:
+    from transformers import Qwen3Config
+
+    hidden, layers, heads, shared, inner, tied = SIZES[student]
+    return Qwen3Config(
+        vocab_size=151936, hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads,
+        num_key_value_heads=shared, head_dim=128, intermediate_size=inner, max_position_embeddings=40960,
+        tie_word_embeddings=tied,
+    )
+
+
+class Ledger(TorchDispatchMode):
+    """Bytes of living storages by what they are for; what is made belongs to `now` until it is told otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now, self.live, self.most = "forward", Counter[str](), Counter[str]()
+        self._known: dict[int, tuple[str, int]] = {}
+
+    def __torch_dispatch__(self, call: Any, _types: Any, given: Any = (), named: Any = None) -> Any:
+        made = call(*given, **(named or {}))
+        for one in tree_leaves(made):
+            if isinstance(one, torch.Tensor):
+                self.book(one)
+        return made
+
+    def book(self, tensor: torch.Tensor, kind: str = "") -> None:
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if key not in self._known:
+            weakref.finalize(storage, self._gone, key)
+        else:
+            before, size = self._known[key]
+            kind = kind or before
+            self.live[before] -= size
+        self._known[key] = (kind or self.now, size)
+        self.live[kind or self.now] += size
+        if self.live.total() > self.most.total():
+            self.most = Counter(self.live)
+
+    def _gone(self, key: int) -> None:
+        kind, size = self._known.pop(key)
+        self.live[kind] -= size
+
+
+class Flash(torch.autograd.Function):
+    """What flash attention allocates, and none of what it computes."""
+
+    @staticmethod
+    def forward(ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        made = torch.empty_like(query.transpose(1, 2)).transpose(1, 2)
+        sums = torch.empty(query.shape[:3], dtype=torch.float32)
+        ctx.save_for_backward(query, key, value, made, sums)
+        return made
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        query, key, value, _, sums = ctx.saved_tensors
+        passing = [torch.empty(query.shape, dtype=torch.float32), torch.empty_like(sums)]
+        passing += [torch.empty_like(query), torch.empty_like(query)]  # of keys and values, for each query head
+        return torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
+
+
+def flash(_module: Any, query: Any, key: Any, value: Any, _mask: Any, **_: Any) -> tuple[torch.Tensor, None]:
+    if torch.is_autocast_enabled("cpu"):
+        query, key, value = (one.to(torch.bfloat16) for one in (query, key, value))
+    return Flash.apply(query, key, value).transpose(1, 2).contiguous(), None
+
+
+def counted(
+    config: Any, one: Recipe, tokens: int, *, half: bool = True, kept_casts: bool = False
+) -> dict[str, int]:
+    """Bytes at the highest point of a training, by what they are for."""
+    ledger = Ledger()
+    with as_on_a_gpu(), FakeTensorMode(allow_non_fake_inputs=True):
+        model = made(config, one, half=half)
+        learned = [weight for weight in model.parameters() if weight.requires_grad]
+        with ledger:
+            begin(ledger, model, one)
+            for step in range(STEPS):
+                for _ in range(MICRO):
+                    micro(ledger, model, tokens, half=half, kept_casts=kept_casts)
+                torch.nn.utils.clip_grad_norm_(learned, one.max_grad_norm)
+                if not step:
+                    moments = [torch.empty_like(weight) for weight in learned for _ in range(2)]
+                    for moment in moments:
+                        ledger.book(moment, "optimizer")
+                for weight in learned:
+                    weight.grad = None
+    most = ledger.most
+    found = {name: most[name] for name in STATE} | {"kept": most["forward"], "at work": most["backward"]}
+    assert sum(found.values()) == most.total(), most
+    return found
+
+
+def begin(ledger: Ledger, model: Any, one: Recipe) -> None:
+    for weight in model.parameters():
+        ledger.book(weight.data, "adapter" if one.method != "full" and weight.requires_grad else "weights")
+        if weight.requires_grad:
+            weight.register_post_accumulate_grad_hook(lambda weight: ledger.book(weight.grad, "gradients"))
+    for buffer in model.buffers():
+        ledger.book(buffer, "weights")
+
+
+def micro(ledger: Ledger, model: Any, tokens: int, *, half: bool, kept_casts: bool) -> None:
+    """Forward and backward of one micro-batch."""
+    ids = torch.zeros(1, tokens, dtype=torch.long)
+    given = {"input_ids": ids, "labels": ids, "position_ids": torch.arange(tokens)[None]}
+    ledger.now = "forward"
+    with torch.autocast("cpu", torch.bfloat16, enabled=half, cache_enabled=kept_casts):
+        loss = -model(**given, fused_lm_head=True, use_cache=False).log_probs.sum()
+    ledger.now = "backward"
+    loss.backward()
+
+
+def made(config: Any, one: Recipe, *, half: bool) -> Any:
+    """The model as the trainer has it, of weights without memory."""
+    from peft import get_peft_model
+    from transformers import AutoModelForCausalLM
+    from trl.trainer.utils import add_fused_lm_head
+
+    from sera_cli.train.tutor import lora
+
+    dtype = torch.bfloat16 if half and one.method != "full" else torch.float32
+    with torch.device("meta"):
+        base = AutoModelForCausalLM.from_config(config, attn_implementation=ATTENTION, dtype=dtype)
+        asked = lora(one)
+        model = base if asked is None else get_peft_model(base, asked)
+    emptied(model)
+    model.train()
+    if one.checkpointing:
+        base.activation_checkpointing_enable({"use_reentrant": False})
+        if asked is not None:
+            model.enable_input_require_grads()
+    add_fused_lm_head(base, outputs=("log_probs", "entropy", "is_top1"))
+    return model
+
+
+def emptied(model: Any) -> None:
+    """Puts a fake tensor in the place of every weight; what was shared stays shared."""
+    new: dict[int, torch.nn.Parameter] = {}
+    for module in model.modules():
+        for name, weight in list(module._parameters.items()):
+            if weight is not None:
+                fake = torch.nn.Parameter(torch.empty(weight.shape, dtype=weight.dtype), weight.requires_grad)
+                module._parameters[name] = new.setdefault(id(weight), fake)
+        for name, buffer in list(module._buffers.items()):
+            module._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype)
+
+
+@contextmanager
+def as_on_a_gpu() -> Iterator[None]:
+    """Attention and the tiles of the loss take the memory that they take on a GPU."""
+    import trl.kernels.chunked_logprob as kernels
+    from transformers import AttentionInterface
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+
+    AttentionInterface.register(ATTENTION, flash)
+    ALL_MASK_ATTENTION_FUNCTIONS.register(ATTENTION, nothing)
+    own = {name: getattr(kernels, name) for name in ("_forward_tile", "_backward_tile", "_addmm_fp32")}
+    try:
+        for name in own:
+            setattr(kernels, name, nothing)
+        yield
+    finally:
+        for name, kernel in own.items():
+            setattr(kernels, name, kernel)
+
+
+def nothing(*_: Any, **__: Any) -> None:
+    return None
+
+
+
+if __name__ == "__main__":
+    main()

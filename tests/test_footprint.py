@@ -1,0 +1,90 @@
+"""The formulas of memory, beside a training of which every storage is counted."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from sera_cli.train.footprint import GIB, memory, trainable
+from sera_cli.train.layout import Layout
+from sera_cli.train.recipe import recipe
+from sera_cli.train.shape import STUDENTS, measured
+
+S = dict(STUDENTS)
+LORA, FULL, QLORA = recipe("lora-8b"), recipe("paper-8b"), recipe("qlora-32b")
+WIDE = {"vocab_size": 20_000, "hidden_size": 512, "intermediate_size": 1536, "tie_word_embeddings": True}
+"""Of which the loss takes more than a layer."""
+DEEP = {"vocab_size": 300, "hidden_size": 768, "intermediate_size": 3072, "tie_word_embeddings": False}
+"""Of which a layer takes more."""
+
+
+def bench():
+    """tests/bench/plan.py, which is no package's."""
+    spec = importlib.util.spec_from_file_location("bench_plan", Path(__file__).parent / "bench" / "plan.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("sizes", "tokens"), [(WIDE, 2048), (DEEP, 16384)], ids=["wide", "deep"])
+@pytest.mark.parametrize("checkpointing", [True, False], ids=["checkpointed", "kept"])
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+@pytest.mark.parametrize("one", [LORA, FULL], ids=["lora", "full"])
+def test_what_is_planned_is_what_a_training_takes(one, precision, checkpointing, sizes, tokens):
+    from transformers import Qwen3Config
+
+    config = Qwen3Config(
+        num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=128, max_position_embeddings=16384,
+        **sizes,
+    )
+    changed = {"rank": one.rank and 8, "checkpointing": checkpointing, "precision": precision}
+    one = one.model_copy(update=changed)
+
+    found = bench().counted(config, one, tokens, half=precision == "bfloat16")
+    told = memory(measured(config), one, Layout(tokens=tokens))
+
+    assert {name: getattr(told, name) for name in ("adapter", "gradients", "optimizer")} == {
+        name: found[name] for name in ("adapter", "gradients", "optimizer")}
+    assert told.weights == pytest.approx(found["weights"], rel=1e-3)
+    assert told.allocated == pytest.approx(sum(found.values()), rel=0.1)
+
+
+def test_full_tuning_keeps_sixteen_bytes_a_parameter_and_lora_sixteen_of_its_adapter():
+    whole, part = (memory(S["Qwen/Qwen3-8B"], one, Layout(tokens=1)) for one in (FULL, LORA))
+
+    assert whole.weights + whole.gradients + whole.optimizer == 16 * 8_190_735_360
+    assert part.adapter + part.gradients + part.optimizer == 16 * trainable(S["Qwen/Qwen3-8B"], LORA)
+    assert part.weights == 2 * 8_190_735_360
+
+
+def test_weights_of_four_bits_take_a_quarter():
+    taken = memory(S["Qwen/Qwen3-32B"], QLORA, Layout(tokens=1))
+
+    assert taken.weights / GIB == pytest.approx(17.9, abs=0.1)
+
+
+def test_what_is_divided_takes_an_eighth_on_each_of_eight():
+    alone, shared = (memory(S["Qwen/Qwen3-32B"], FULL, layout) for layout in (
+        Layout(), Layout(kind="fsdp2", processes=8)))
+
+    assert (shared.weights, shared.optimizer) == (alone.weights // 8, alone.optimizer // 8)
+    assert shared.shared > 0 == alone.shared
+
+
+def test_rows_that_are_shared_take_half_on_each_of_two():
+    whole, half = (memory(S["Qwen/Qwen3-8B"], LORA, Layout(kind="fsdp2", processes=2, context_parallel=size))
+                   for size in (1, 2))
+
+    assert half.kept == pytest.approx(whole.kept / 2, rel=1e-6)
+
+
+def test_offloaded_activations_leave_five_layers_behind():
+    kept = memory(S["Qwen/Qwen3-8B"], LORA, Layout()).kept
+    left = memory(S["Qwen/Qwen3-8B"], LORA.model_copy(update={"offload": True}), Layout()).kept
+
+    assert left / kept == pytest.approx(5 / 36, rel=0.1)
+
+
+def test_the_cpu_has_no_overhead_of_cuda():
+    assert memory(S["Qwen/Qwen3-8B"], LORA, Layout(cpu=True)).overhead == 0
