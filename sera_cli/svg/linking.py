@@ -2,7 +2,7 @@
 
 A call is sure where its receiver, an import or the reach of a bare name leaves one function it can mean. What could
 mean a few has a link to each, and so has a method of an object of which nothing is known to each type's of that name;
-these are not sure. What could mean more than FEW has none. Python, of which more can be told, has `graph`.
+these are not sure. What could mean more than FEW has none. Python, of which more can be told, has `meaning`.
 """
 
 from collections import defaultdict
@@ -13,6 +13,7 @@ from posixpath import dirname, join, normpath
 from sera_cli.svg.found import Calls
 from sera_cli.svg.languages import LANGUAGES
 from sera_cli.svg.languages.language import SCOPE
+from sera_cli.svg.meaning import FEW, Targets
 
 _KNOWN = {language.name: language for language in LANGUAGES}
 _FAMILY = {"typescript": "javascript", "cpp": "c"}
@@ -20,9 +21,6 @@ _FAMILY = {"typescript": "javascript", "cpp": "c"}
 
 _ENDINGS = ("", ".js", ".ts", ".tsx", ".jsx", ".mjs", "/index.js", "/index.ts", "/index.tsx")
 """What an import may leave out of a file's name."""
-
-FEW = 5
-"""Functions that a call could mean beyond which it tells nothing."""
 
 _EVERYDAY = frozenset({
     "add", "all", "any", "append", "at", "catch", "charAt", "clear", "clone", "close", "collect", "concat", "contains",
@@ -37,9 +35,6 @@ _EVERYDAY = frozenset({
 
 Place = tuple[str, str]
 """A path and a qualified name."""
-
-Targets = tuple[Collection[str], bool]
-"""Functions that a call may mean, as `path::name`, and whether it is surely the one."""
 
 NOTHING: Targets = ((), False)
 

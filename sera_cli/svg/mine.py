@@ -13,7 +13,7 @@ from typing import NamedTuple, overload
 
 from sera_cli.errors import ConfigError, DataError
 from sera_cli.git import Checkout
-from sera_cli.svg import graph, linking
+from sera_cli.svg import linking, meaning
 from sera_cli.svg.found import LeftOut, Start
 from sera_cli.svg.pages import NAMES, Page, calls, modules
 from sera_cli.svg.reading import Pages, book
@@ -210,7 +210,7 @@ def _neighbours(function: Drawn, calls: _Calls) -> dict[str, tuple[str, ...]]:
 
 
 def _calls(pages: Collection[Page]) -> _Calls:
-    callees = graph.link(modules(pages))
+    callees = meaning.link(modules(pages))
     callees |= linking.link(calls(pages))
     callers: defaultdict[str, dict[str, bool]] = defaultdict(dict)
     for (path, name), targets in callees.items():

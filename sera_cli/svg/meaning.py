@@ -1,0 +1,209 @@
+"""Who calls whom in Python, across the files of a repository: what the names that are called mean there.
+
+Sure are calls whose target the text decides: a name the file defines or imports, an attribute of a module or of a
+class, `self.…` and `super().…`. A name with a few meanings gives a link to each, and so does a method of any other
+object to each class's of that name; these are not sure. What could mean more than FEW gives none.
+"""
+
+import builtins
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from sera_cli.svg.graph import EVERYDAY, Body, Chain, Import, Module
+
+FEW = 5
+"""Functions that a name could mean beyond which it tells nothing."""
+
+_BUILTINS = frozenset(dir(builtins))
+
+Targets = tuple[Collection[str], bool]
+"""Functions that a call may mean, as `path::name`, and whether it is surely the one."""
+
+Seen = set[tuple[str, str]]
+"""The classes whose bases one search has gone through: bases may go in circles, also through one another's members."""
+
+
+class Meaning(NamedTuple):
+    """What a name stands for: a `module` (by place), or a `class` or `def` of the module at that place."""
+
+    kind: str
+    place: str
+    name: str = ""
+
+
+def link(modules: Iterable[Module]) -> dict[tuple[str, str], dict[str, bool]]:
+    """The callees of each function that has some, as `path::name`, by `(path, name)`, and whether each is sure: the one
+    function that is meant, not one of a few that may be. Calls of itself are left out.
+    """
+    return _Repository(modules).links()
+
+
+class _Repository:
+    """Looks names up across files. A place is a path without `.py` and `/__init__`: `src/flask/app`."""
+
+    def __init__(self, modules: Iterable[Module]) -> None:
+        self.modules = {_place(module.path): module for module in modules}
+        self.folders = {str(folder) for place in self.modules for folder in PurePosixPath(place).parents}
+        self.tops: defaultdict[str, set[str]] = defaultdict(set)
+        packages = {place for place, module in self.modules.items() if module.path.endswith("__init__.py")}
+        for place in {*self.modules, *self.folders} - {"."}:
+            *above, name = place.split("/")
+            inside = any("/".join(above[:depth]) in packages for depth in range(1, len(above) + 1))
+            if above in ([], ["src"], ["lib"]) or (place in packages and not inside):
+                self.tops[name].add(place)
+        self.methods = self._methods()
+
+    def _methods(self) -> dict[str, list[str]]:
+        """The methods by each name that only a few have, as `path::name`."""
+        methods: defaultdict[str, list[str]] = defaultdict(list)
+        for module in self.modules.values():
+            for body in module.bodies:
+                name = body.name.rpartition(".")[2]
+                if body.owner and name not in EVERYDAY:
+                    methods[name].append(f"{module.path}::{body.name}")
+        return {name: known for name, known in methods.items() if len(known) <= FEW}
+
+    def links(self) -> dict[tuple[str, str], dict[str, bool]]:
+        found: defaultdict[tuple[str, str], dict[str, bool]] = defaultdict(dict)
+        for place, module in self.modules.items():
+            shared: dict[Chain, Targets] = {}
+            for body in module.bodies:
+                own, called = f"{module.path}::{body.name}", found[module.path, body.name]
+                for chain in body.calls:
+                    targets, sure = self._targets(place, body, chain, shared)
+                    for target in targets:
+                        if target != own:
+                            called[target] = sure or called.get(target, False)
+        return {caller: called for caller, called in found.items() if called}
+
+    def _targets(self, place: str, body: Body, chain: Chain, shared: dict[Chain, Targets]) -> Targets:
+        """What is called. `shared` are those of names that mean the same in all of the module."""
+        first = chain[0]
+        if (first == body.receiver and len(chain) == 2) or first in body.imports or first == "super()":
+            return self._looked_up(place, body, chain)
+        if first == "()" or first in body.bound:
+            return (self.methods.get(chain[-1], ()) if len(chain) > 1 else ()), False
+        if chain not in shared:
+            shared[chain] = self._looked_up(place, body, chain)
+        return shared[chain]
+
+    def _looked_up(self, place: str, body: Body, chain: Chain) -> Targets:
+        """Nothing where classes inherit through more levels than Python recurses."""
+        try:
+            if target := self._target(self._decided(place, body, chain)):
+                return (target,), True
+            return self._possible(place, body, chain), False
+        except RecursionError:
+            return (), False
+
+    def _decided(self, place: str, body: Body, chain: Chain) -> Meaning | None:
+        match chain:
+            case ("super()", name):
+                return self._inherited(place, body.owner, name, set())
+            case (receiver, name) if body.receiver and receiver == body.receiver:
+                return self._member(place, body.owner, name, set())
+            case (first, *_) if first in body.imports:
+                return self._follow(self._imported(place, body.imports[first], 0), chain[1:], set())
+        return self._named(place, chain, set())
+
+    def _target(self, meaning: Meaning | None) -> str:
+        """The function that a meaning is, as `path::name`; of a class that of its making; or ""."""
+        if meaning and meaning.kind == "class":
+            meaning = self._member(meaning.place, meaning.name, "__init__", set())
+        return f"{self.modules[meaning.place].path}::{meaning.name}" if meaning and meaning.kind == "def" else ""
+
+    def _possible(self, place: str, body: Body, chain: Chain) -> Collection[str]:
+        """The few functions that a call may mean of which the text decides none."""
+        first, *rest = chain
+        said = [body.imports[first]] if first in body.imports else self.modules[place].names.get(first, ())
+        some = {self._target(self._follow(one, chain[1:], set())) for one in self._meanings(place, first, said)} - {""}
+        if some or not rest or first == "super()" or (not said and first in _BUILTINS):
+            return some if len(some) <= FEW else ()
+        if said and all(isinstance(one, Import) and not self._locations(place, one) for one in said):
+            return ()
+        return self.methods.get(rest[-1], ())
+
+    def _meanings(self, place: str, name: str, said: Iterable[str | Import]) -> Iterator[Meaning | None]:
+        """All that a name may stand for; an import may be of several packages by that name."""
+        for one in said:
+            if isinstance(one, Import):
+                for target in self._locations(place, one):
+                    yield self._attribute(target, one.name, 0) if one.name else Meaning("module", target)
+            elif one != "value":
+                yield Meaning(one, place, name)
+
+    def _named(self, place: str, chain: Chain, seen: Seen) -> Meaning | None:
+        return self._follow(self._global(place, chain[0], 0), chain[1:], seen)
+
+    def _follow(self, meaning: Meaning | None, rest: Chain, seen: Seen) -> Meaning | None:
+        for name in rest:
+            match meaning:
+                case Meaning("module", place):
+                    meaning = self._attribute(place, name, 0)
+                case Meaning("class", place, owner):
+                    meaning = self._member(place, owner, name, seen)
+                case _:
+                    return None
+        return meaning
+
+    def _global(self, place: str, name: str, depth: int) -> Meaning | None:
+        """What a top-level name of a module stands for. Imports of imports are followed a few times, not for ever."""
+        module = self.modules.get(place)
+        meanings = module.names.get(name, set()) if module else set()
+        if len(meanings) != 1 or depth > 8:
+            return None
+        meaning = next(iter(meanings))
+        if isinstance(meaning, Import):
+            return self._imported(place, meaning, depth)
+        return None if meaning == "value" else Meaning(meaning, place, name)
+
+    def _attribute(self, place: str, name: str, depth: int) -> Meaning | None:
+        inner = f"{place}/{name}"
+        if inner in self.modules or inner in self.folders:
+            return self._global(place, name, depth + 1) or Meaning("module", inner)
+        return self._global(place, name, depth + 1)
+
+    def _imported(self, place: str, source: Import, depth: int) -> Meaning | None:
+        target = self._location(place, source)
+        if target is None:
+            return None
+        return self._attribute(target, source.name, depth) if source.name else Meaning("module", target)
+
+    def _location(self, place: str, source: Import) -> str | None:
+        """The place of an imported module, if it is one of the repository's, and no other has its name."""
+        places = self._locations(place, source)
+        return places[0] if len(places) == 1 else None
+
+    def _locations(self, place: str, source: Import) -> list[str]:
+        """All places in the repository that an import may mean."""
+        parts = [part for part in source.module.split(".") if part]
+        if source.level:
+            package = self.modules[place].path.split("/")[: -source.level]
+            bases = ["/".join([*package, *parts])]
+        else:
+            bases = ["/".join([top, *parts[1:]]) for top in self.tops.get(parts[0], ())]
+        return [base for base in bases if base in self.modules or base in self.folders]
+
+    def _member(self, place: str, owner: str, name: str, seen: Seen) -> Meaning | None:
+        """A method or inner class of a class, its own or inherited."""
+        kinds = self.modules[place].names.get(f"{owner}.{name}")
+        if kinds is None:
+            return self._inherited(place, owner, name, seen)
+        kind = next(iter(kinds))
+        return Meaning(kind, place, f"{owner}.{name}") if len(kinds) == 1 and kind in ("def", "class") else None
+
+    def _inherited(self, place: str, owner: str, name: str, seen: Seen) -> Meaning | None:
+        if (place, owner) in seen:
+            return None
+        seen.add((place, owner))
+        for base in self.modules[place].classes.get(owner, ()):
+            parent = self._named(place, base, seen)
+            if parent and parent.kind == "class" and (found := self._member(parent.place, parent.name, name, seen)):
+                return found
+        return None
+
+
+def _place(path: str) -> str:
+    return path.removesuffix(".py").removesuffix("/__init__")
