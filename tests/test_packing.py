@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sera_cli.train.packing import best_fit, collate, packed
+from sera_cli.train.packing import best_fit, collate, evenly, packed
 
 LENGTHS = st.lists(st.integers(1, 50), min_size=1, max_size=40)
 RANKS = st.integers(1, 5)
@@ -46,6 +46,13 @@ def test_a_step_that_needs_fewer_is_spread_before_it_is_filled_up():
     ]  # fmt: skip
 
 
+def test_ranks_share_evenly_what_fewer_micro_batches_could_hold():
+    """Three would be full or nearly, 10, 11 and 3, and the fourth rank would wait."""
+    step = packed([5, 5, 4, 4, 3, 3], range(6), 6, budget=12, ranks=4)[0]
+
+    assert loads(step, [5, 5, 4, 4, 3, 3]) == [7, 7, 5, 5]
+
+
 def test_nothing_to_train_on_is_no_step():
     assert packed([], [], 4, budget=10, ranks=2) == []
 
@@ -67,6 +74,14 @@ def test_best_fit_leaves_no_two_bins_that_could_be_one(lengths, budget):
     filled = sorted(loads(best_fit(range(len(lengths)), lengths, budget), lengths))
 
     assert len(filled) == 1 or filled[0] + filled[1] > budget
+
+
+@given(LENGTHS, RANKS)
+def test_even_bins_differ_by_one_document_at_most(lengths, count):
+    filled = loads(evenly(range(len(lengths)), lengths, count), lengths)
+
+    assert sum(filled) == sum(lengths)
+    assert max(filled) - min(filled) <= max(lengths)
 
 
 @given(LENGTHS, RANKS)

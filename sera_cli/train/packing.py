@@ -6,6 +6,7 @@ mean over all their trained tokens.
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
+from heapq import heapreplace
 from typing import TYPE_CHECKING
 
 from sera_cli.train.rows import IGNORED
@@ -32,7 +33,7 @@ def packed(
     size = [lengths[index] for index in sequence]
     bins = [best_fit(step, size, budget) for step in steps]
     count = -(-max(map(len, bins), default=0) // ranks) * ranks
-    return [_dealt(_spread(step, size, count), size, ranks) for step in bins]
+    return [_dealt(_spread(step, size, count, budget), size, ranks) for step in bins]
 
 
 def best_fit(positions: Sequence[int], size: Sequence[int], budget: int) -> list[Micro]:
@@ -55,22 +56,32 @@ def best_fit(positions: Sequence[int], size: Sequence[int], budget: int) -> list
     return bins
 
 
-def _spread(bins: list[Micro], size: Sequence[int], count: int) -> list[Micro]:
-    """`count` bins: the longest that hold several documents are halved while there are fewer, then empty ones added."""
+def _spread(bins: list[Micro], size: Sequence[int], count: int, budget: int) -> list[Micro]:
+    """The same documents in `count` bins, as even as can be: a rank that has less to read waits for the others.
+
+    Where none would be too full, each document, longest first, goes to the bin that has least. Else the longest bins
+    are halved while there are fewer, and empty ones added.
+    """
+    even = evenly([position for micro in bins for position in micro], size, count)
+    if all(len(micro) < 2 or _tokens(micro, size) <= budget for micro in even):
+        return even
     bins = list(bins)
     while len(bins) < count and (several := [micro for micro in bins if len(micro) > 1]):
         longest = max(several, key=lambda micro: _tokens(micro, size))
         bins.remove(longest)
-        bins += _halves(longest, size)
+        bins += evenly(longest, size, 2)
     return bins + [[] for _ in range(count - len(bins))]
 
 
-def _halves(micro: Micro, size: Sequence[int]) -> tuple[Micro, Micro]:
-    """Its documents, longest first, each to the half that has fewer tokens."""
-    halves: tuple[Micro, Micro] = ([], [])
-    for position in micro:
-        min(halves, key=lambda half: _tokens(half, size)).append(position)
-    return halves
+def evenly(positions: Sequence[int], size: Sequence[int], count: int) -> list[Micro]:
+    """`count` bins, of which the fullest has at most 4/3 of what the best division would give it (Graham, 1969)."""
+    bins: list[Micro] = [[] for _ in range(count)]
+    loads = [(0, number) for number in range(count)]
+    for position in sorted(positions, key=lambda at: -size[at]):
+        load, number = loads[0]
+        bins[number].append(position)
+        heapreplace(loads, (load + size[position], number))
+    return bins
 
 
 def _dealt(bins: list[Micro], size: Sequence[int], ranks: int) -> list[Micro]:
