@@ -22,7 +22,8 @@ def test_a_top_level_name_has_all_that_it_may_stand_for() -> None:
 
 def test_a_body_has_its_calls_as_they_are_written() -> None:
     text = ("class C:\n    def f(self, a, *b):\n        import os\n"
-            "        with a.b as c: os.x(c[0].hook(), [].append(1))\n        if a or b: super().f()\n        return (lambda: 1)()\n")
+            "        with a.b as c: os.x(c[0].hook(), [].append(1))\n"
+            "        if a or b: super().f()\n        return (lambda: 1)()\n")
     (body,) = read(text).bodies
     assert (body.name, body.owner, body.receiver, body.branches) == ("C.f", "C", "self", 2)
     assert body.calls == {("os", "x"), ("()", "hook"), ("super()", "f"), ("super",)}
