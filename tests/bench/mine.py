@@ -1,125 +1,209 @@
 """How fast a repository is mined, call graph included, beside code2flow and beside a bare parse of the same files.
 
-    python tests/bench/mine.py REPO … [--peer /path/to/code2flow] [--growth]
+    python tests/bench/mine.py REPO … [--peer /path/to/code2flow] [--growth] [--monorepo FILES]
 
-REPO is a git repository of Python. All numbers are seconds of CPU in a process of its own, git aside; the limit is
-what a plain loop of `ast.parse` and one `ast.walk` takes over the same files. The age of files from git is told apart.
-Warm is a second time, with every file in memory on disk; then one file is changed in a copy of the repository.
+REPO is a git repository of Python. Everything runs in a process of its own after all is imported, on one core and on
+all: `seconds` pass on the clock, `CPU` is that of the process, of its workers and of git together, and `MB` is the
+most memory that the process held, and the largest of its workers. The limit is what a plain loop of `ast.parse` and
+one `ast.walk` takes over the same files on as many cores. The age of files from git and the start of workers are told
+apart. Warm is a second time, with every file in memory on disk; then one file is changed in a copy of the repository.
 code2flow (the official miner's way, version as installed) is run on the main package, and on ever smaller parts of it
-while it fails: its failures are shown. `--growth` mines 1, 10 and 50 copies.
+while it fails: its failures are shown. `--growth` mines 1, 10 and 50 copies, `--monorepo` a repository made up of that
+many files in six languages.
 """
 
 import argparse
 import ast
 import gc
 import multiprocessing
+import os
 import resource
 import shutil
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sera_cli.git import blobs, open_repository, tracked  # noqa: E402
+from sera_cli.git import Checkout, blobs, open_repository, tracked  # noqa: E402
 from sera_cli.history import ages  # noqa: E402
+from sera_cli.svg.memory import Key  # noqa: E402
 from sera_cli.svg.mine import mine  # noqa: E402
 from sera_cli.svg.pages import LARGEST  # noqa: E402
+from sera_cli.svg.workers import answers  # noqa: E402
+from tests.bench.monorepo import made  # noqa: E402
 
 GROWTH = (1, 10, 50)
 PATIENCE = 900
 """Seconds that the peer may take for one part."""
 
+CORES = len(os.sched_getaffinity(0))
+
+
+class Spent(NamedTuple):
+    """What was found and what it took. Memory in MB: of the process, and of the largest that it started."""
+
+    files: int
+    functions: int
+    wall: float
+    cpu: float
+    memory: float = 0
+    worker: float = 0
+
+
+Work = Callable[[Path], tuple[int, int]]
+
 
 def main() -> None:
     asked = argparse.ArgumentParser()
-    asked.add_argument("repo", nargs="+", type=Path)
+    asked.add_argument("repo", nargs="*", type=Path)
     asked.add_argument("--peer", default="")
     asked.add_argument("--growth", action="store_true")
+    asked.add_argument("--monorepo", type=int, default=0, metavar="FILES")
     said = asked.parse_args()
-    print("| what | files | functions | CPU, s | files a second | functions a second |\n|" + " --- |" * 6)
+    print(f"{CORES} cores; load before: {os.getloadavg()[0]:.1f}\n")
+    print("| what | files | functions | seconds | CPU | files a second | MB | MB, worker |\n|" + " --- |" * 8)
+    warmed()
     for repo in said.repo:
-        files, seen, limit = alone(bare, repo)
-        row(f"{repo.name}: `ast.parse` and one walk", files, seen, limit)
-        _, found, spent = alone(whole, repo)
-        row(f"{repo.name}: `sera mine`, with its call graph", files, found, spent)
-        print(f"| of {repo.name}: times the bare parse | | | {spent / limit:.2f} | | |")
-        _, _, least = alone(uncollected, repo)
-        row(f"{repo.name}: the bare parse without the collector of cycles, as we mine", files, seen, least)
-        print(f"| of {repo.name}: times that | | | {spent / least:.2f} | | |")
-        remembered(repo)
-        print(f"| of {repo.name}: age of its files, from git | | | {alone(aged, repo)[2]:.2f} | | |")
+        limits(repo)
+        for processes in (0, -1):
+            remembered(repo, processes)
+        print(f"| {repo.name}: age of its files, from git | | | {alone(aged, repo).wall:.2f} | | | | |")
         if said.peer:
             against(said.peer, repo)
     if said.growth:
         grown(said.repo[0])
+    if said.monorepo:
+        with TemporaryDirectory() as folder:
+            remembered(made(Path(folder, f"monorepo of {said.monorepo:,}"), said.monorepo), -1, fifth=True)
 
 
-def row(what: str, files: int, functions: int, seconds: float) -> None:
-    rates = f"{files / seconds:,.0f} | {functions / seconds:,.0f}" if seconds else " | "
-    print(f"| {what} | {files:,} | {functions:,} | {seconds:.2f} | {rates} |", flush=True)
+def warmed() -> None:
+    """Imports all that mining needs: what is measured begins as a fork of this process."""
+    with TemporaryDirectory() as folder:
+        Path(folder, "a.py").write_text("def f(a):\n    return a + 1\n")
+        Path(folder, "b.js").write_text("function f(a) {\n  return a + 1;\n}\n")
+        committed(Path(folder))
+        mine(open_repository(Path(folder)), seed=0, memory=Path(folder, "pages.sqlite"))
+        print(f"| {CORES} workers: start and end | | | {alone(started, Path(folder)).wall:.2f} | | | | |", flush=True)
 
 
-def alone(work: Callable[[Path], tuple[int, int]], repo: Path) -> Any:
-    """What `work` finds in a process of its own, and its seconds of CPU after everything is imported."""
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        return pool.apply(_timed, (work, repo))
-
-
-def _timed(work: Callable[[Path], tuple[int, int]], repo: Path) -> tuple[int, int, float]:
-    warnings.simplefilter("ignore")
-    began = time.process_time()
-    return (*work(repo), time.process_time() - began)
-
-
-def bare(repo: Path) -> tuple[int, int]:
+def started(repo: Path) -> tuple[int, int]:
     here = open_repository(repo)
-    files = [file.blob for file in tracked(here) if file.path.endswith((".py", ".pyi"))]
+    file = tracked(here)[0]
+    return len(dict(answers(here, iter([[Key(file.path, file.blob, "")]]), CORES))), 0
+
+
+def row(what: str, spent: Spent) -> Spent:
+    files, functions, wall, cpu, memory, worker = spent
+    rate = f"{files / wall:,.0f}" if files else ""
+    held = f"{memory:,.0f} | {worker:,.0f}" if memory else " | "
+    print(f"| {what} | {files:,} | {functions:,} | {wall:.2f} | {cpu:.2f} | {rate} | {held} |", flush=True)
+    return spent
+
+
+def ratio(what: str, wall: float, cpu: float) -> None:
+    print(f"| **{what}** | | | {wall:.3f} | {cpu:.3f} | | | |", flush=True)
+
+
+def alone(work: Work, repo: Path) -> Spent:
+    """What `work` finds in a process of its own, and what that and what it starts take."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        return Spent(*pool.submit(_timed, work, repo).result())
+
+
+def _timed(work: Work, repo: Path) -> tuple[float, ...]:
+    warnings.simplefilter("ignore")
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    began, before = time.monotonic(), sum(map(_cpu, kinds))
+    files, functions = work(repo)
+    wall, cpu = time.monotonic() - began, sum(map(_cpu, kinds)) - before
+    return (files, functions, wall, cpu, *(resource.getrusage(kind).ru_maxrss / 1000 for kind in kinds))
+
+
+def _cpu(kind: int) -> float:
+    used = resource.getrusage(kind)
+    return used.ru_utime + used.ru_stime
+
+
+def limits(repo: Path) -> None:
+    """A bare parse and `sera mine` without a memory, on one core and on all."""
+    for processes, cores in ((0, 1), (-1, CORES)):
+        limit = row(f"{repo.name}: `ast.parse` and one walk, {cores} core(s)", alone(partial(bare, cores=cores), repo))
+        least = row(f"{repo.name}: the same without the collector", alone(partial(uncollected, cores=cores), repo))
+        ours = row(f"{repo.name}: `sera mine`, {cores} core(s)", alone(partial(whole, processes=processes), repo))
+        ratio("times the bare parse", ours.wall / limit.wall, ours.cpu / limit.cpu)
+        ratio("times that without the collector, as we mine", ours.wall / least.wall, ours.cpu / least.cpu)
+
+
+def bare(repo: Path, cores: int) -> tuple[int, int]:
+    here = open_repository(repo)
+    files = sorted((file.size, file.blob) for file in tracked(here) if file.path.endswith((".py", ".pyi")))
+    parts = [[blob for _, blob in files[core::cores]] for core in range(cores)]
+    read, write = multiprocessing.Pipe(duplex=False)
+    others = [multiprocessing.Process(target=_count, args=(here, part, write)) for part in parts[1:]]
+    for other in others:
+        other.start()
+    functions = _parsed(here, parts[0]) + sum(read.recv() for _ in others)
+    for other in others:
+        other.join()
+    return len(files), functions
+
+
+def _count(here: Checkout, part: list[str], told: "multiprocessing.connection.Connection") -> None:
+    told.send(_parsed(here, part))
+
+
+def _parsed(here: Checkout, ids: Iterable[str]) -> int:
     functions = 0
-    for _, content in blobs(here, files):
+    for _, content in blobs(here, ids):
         try:
             nodes = ast.walk(ast.parse(content))
         except (SyntaxError, ValueError):
             continue
         functions += sum(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in nodes)
-    return len(files), functions
+    return functions
 
 
-def uncollected(repo: Path) -> tuple[int, int]:
+def uncollected(repo: Path, cores: int) -> tuple[int, int]:
     gc.disable()
-    return bare(repo)
+    return bare(repo, cores)
 
 
-def whole(repo: Path, memory: Path | None = None) -> tuple[int, int]:
-    found = mine(open_repository(repo), seed=0, languages=("python",), memory=memory)
-    return found.files, len(found.functions) + len(found.left)
+def whole(
+    repo: Path, *, memory: Path | None = None, processes: int = -1, languages: tuple[str, ...] = ("python",)
+) -> tuple[int, int]:
+    found = mine(open_repository(repo), seed=0, languages=languages, memory=memory, processes=processes)
+    return found.files, sum(1 for _ in found.functions) + len(found.left)
 
 
-def remembered(repo: Path) -> None:
-    """The first time with a memory, which is written; the second; and one after a change of one file."""
+def remembered(repo: Path, processes: int, *, fifth: bool = False) -> None:
+    """The first time with a memory, which is written; the second; and one after a change of one file: the largest, or
+    the fifth, where files are alike.
+    """
+    on = "on one core" if processes == 0 else f"on {CORES} cores"
+    languages = () if fifth else ("python",)
     with TemporaryDirectory() as folder:
         copy, memory = Path(folder, repo.name), Path(folder, "pages.sqlite")
         subprocess.run(["git", "clone", "-q", repo, copy], check=True)
-        cold = told(f"{repo.name}: cold", copy, memory)
-        told(f"{repo.name}: warm", copy, memory)
-        largest = max((file for file in copy.rglob("*.py") if file.stat().st_size < LARGEST), key=_bytes)
-        largest.write_text(f"{largest.read_text()}\n\ndef one_more(x):\n    return x + 1\n")
+        work = partial(whole, memory=memory, processes=processes, languages=languages)
+        cold = row(f"{repo.name}: cold, {on}", alone(work, copy))
+        row(f"{repo.name}: warm", alone(work, copy))
+        files = (file for file in copy.rglob("*.py") if file.stat().st_size < LARGEST)
+        changed = sorted(files)[4] if fifth else max(files, key=_bytes)
+        changed.write_text(f"{changed.read_text()}\n\ndef one_more(x):\n    return x + 1\n")
         committed(copy)
-        warm = told(f"{repo.name}: warm, after a change of its largest file", copy, memory)
-        print(f"| of {repo.name}: the part of cold that warm takes | | | {warm / cold:.3f} | | |", flush=True)
-
-
-def told(what: str, repo: Path, memory: Path) -> float:
-    files, functions, seconds = alone(partial(whole, memory=memory), repo)
-    row(what, files, functions, seconds)
-    return float(seconds)
+        warm = row(f"{repo.name}: warm, after a change of one file of {_bytes(changed):,} bytes", alone(work, copy))
+        ratio("the part of cold that warm takes", warm.wall / cold.wall, warm.cpu / cold.cpu)
+        print(f"| {repo.name}: its memory on disk | | | | | | {_bytes(memory) / 1e6:,.0f} | |", flush=True)
 
 
 def aged(repo: Path) -> tuple[int, int]:
@@ -128,23 +212,25 @@ def aged(repo: Path) -> tuple[int, int]:
 
 def against(peer: str, repo: Path) -> None:
     """code2flow on the repository's main package, then on the largest of its folders on which it works; there beside
-    ours, on a repository of that folder alone.
+    ours, on a repository of that folder alone, and beside the limit.
     """
     package = max((path.parent for path in repo.glob("*/__init__.py")), key=_size)
     parts = [package, *sorted((path.parent for path in package.glob("*/__init__.py")), key=_size, reverse=True)]
     for part in parts:
         name, (seconds, broken) = part.relative_to(repo), _peer(peer, part)
+        files = len([*part.rglob("*.py")])
         if broken:
-            files = len([*part.rglob("*.py")])
-            print(f"| code2flow on {name}: {broken} | {files:,} | | {seconds:.2f} | | |", flush=True)
+            print(f"| code2flow on {name}: {broken} | {files:,} | | | {seconds:.2f} | | | |", flush=True)
             continue
         with TemporaryDirectory() as folder:
             shutil.copytree(part, Path(folder, part.name))
             committed(Path(folder))
-            files, functions, ours = alone(whole, Path(folder))
-        row(f"code2flow on {name}", files, functions, seconds)
-        row(f"`sera mine` on {name}", files, functions, ours)
-        print(f"| on {name}: times faster than code2flow | | | {seconds / ours:.1f} | | |")
+            ours = alone(whole, Path(folder))
+            least = alone(partial(uncollected, cores=CORES), Path(folder))
+        row(f"code2flow on {name}", Spent(files, ours.functions, seconds, seconds))
+        row(f"`sera mine` on {name}", ours)
+        ratio("times faster than code2flow", seconds / ours.wall, seconds / ours.cpu)
+        ratio("times that a bare parse is faster than code2flow", seconds / least.wall, seconds / least.cpu)
         return
 
 
@@ -179,12 +265,11 @@ def grown(repo: Path) -> None:
                 listed = subprocess.run(["git", "-C", repo, "archive", "HEAD"], capture_output=True, check=True).stdout
                 subprocess.run(["tar", "-x", "-C", place], input=listed, check=True)
             committed(Path(folder))
-            files, functions, seconds = alone(whole, Path(folder))
-            row(f"{repo.name}, {times} times", files, functions, seconds)
+            row(f"{repo.name}, {times} times", alone(whole, Path(folder)))
 
 
 def committed(folder: Path) -> None:
-    """Makes a folder a repository with one commit."""
+    """Makes a folder a repository with one commit more."""
     who = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"]
     for command in (["init", "-q"], ["add", "-A", "-f"], [*who, "commit", "-qm", "all"]):
         subprocess.run(["git", "-C", folder, *command], check=True)
