@@ -1,9 +1,10 @@
-"""A hub that models are uploaded to, on this machine: as much of its protocol as huggingface_hub asks for."""
+"""A hub of models on this machine, to be read and written: as much of its protocol as huggingface_hub asks for."""
 
 import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -14,7 +15,7 @@ TOKEN = "hf_a-token-that-may-write"
 
 
 class Shelf(BaseHTTPRequestHandler):
-    """`models` maps a name to whether it is private and to its files; only TOKEN may write."""
+    """`models` maps a name to whether it is private and to its files; only TOKEN may write, or read what is private."""
 
     protocol_version = "HTTP/1.1"
     models: dict[str, tuple[bool, dict[str, bytes]]]
@@ -23,12 +24,32 @@ class Shelf(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         pass
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         match self.parts():
-            case ["api", "models", owner, name, *_] if f"{owner}/{name}" in self.models:
-                self.document({"id": f"{owner}/{name}", "sha": COMMIT, "private": self.models[f"{owner}/{name}"][0]})
+            case ["api", "models", owner, name] if f"{owner}/{name}" in self.models:
+                private, files = self.models[f"{owner}/{name}"]
+                siblings = [{"rfilename": path} for path in files]
+                self.document({"id": f"{owner}/{name}", "sha": COMMIT, "private": private, "siblings": siblings})
+            case ["api", "models", owner, name, "tree", _, *folder] if f"{owner}/{name}" in self.models:
+                files = self.models[f"{owner}/{name}"][1]
+                listed = [{"type": "file", "path": path, "size": len(text), "oid": ""} for path, text in files.items()]
+                self.send(404, b"", {"X-Error-Code": "EntryNotFound"}) if folder else self.document(listed)
+            case [owner, name, "resolve", _, *path] if f"{owner}/{name}" in self.models:
+                self.give(*self.models[f"{owner}/{name}"], "/".join(path))
             case _:
                 self.send(404, b"", {"X-Error-Code": "RepoNotFound"})
+
+    def give(self, private: bool, files: dict[str, bytes], path: str) -> None:
+        if private and self.headers["Authorization"] != f"Bearer {TOKEN}":
+            self.send(403, b"", {"X-Error-Code": "GatedRepo", "X-Error-Message": "Ask for access"})
+        elif path not in files:
+            self.send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
+        else:
+            etag = sha256(files[path]).hexdigest()
+            self.send(200, files[path], {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT})
 
     def do_POST(self) -> None:
         body = self.body()
@@ -99,7 +120,8 @@ class Shelf(BaseHTTPRequestHandler):
         for key, value in {**(headers or {}), "Content-Length": str(len(content))}.items():
             self.send_header(key, value)
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
 
 def mode(path: str) -> str:

@@ -67,7 +67,7 @@ def test_a_merged_agent_is_a_whole_model_that_says_what_the_agent_says(agent, we
     assert merged.reply(chat()[:2], TOOLS).message == taught.reply(chat()[:2], TOOLS).message
     card = (out / "README.md").read_text(encoding="utf-8")
     assert front(card)["library_name"] == "transformers"
-    assert "| weights | the adapter is merged into the base, in bfloat16: as it was exported |" in card
+    assert "| weights | the adapter is merged into the base, in bfloat16: for this export |" in card
 
 
 def test_what_was_written_is_told_as_one_document(agent, tmp_path, capsys: Captured):

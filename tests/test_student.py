@@ -1,5 +1,9 @@
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,7 @@ from sera_cli.harness.wire.family import Wire
 from sera_cli.train import embedded
 from sera_cli.train.student import student
 from tests import families
+from tests.hub_shelf import shelf
 from tests.students import TINY, tiny
 
 
@@ -41,10 +46,109 @@ def test_a_shorter_context_may_be_asked_for_and_a_longer_one_not(tmp_path):
         student(tiny().base, tmp_path, context=10_000)
 
 
-def test_a_folder_without_a_model_is_refused_in_one_line(tmp_path):
-    with pytest.raises(ModelError, match="neither a model folder nor a model that the hub gives") as caught:
-        student(str(tmp_path), tmp_path)
+def emptied(folder: Path) -> Path:
+    """A model folder without its weights."""
+    copied(folder)
+    (folder / "model.safetensors").unlink()
+    return folder
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(ModelError) as caught:
+        student(str(folder), folder)
     assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_folder_without_a_model_is_refused_in_one_line(tmp_path):
+    assert refused(tmp_path) == f"{tmp_path} is no model folder: it has no config.json"
+
+
+def test_a_folder_of_gguf_is_refused(tmp_path):
+    (tmp_path / "model-Q4_K_M.gguf").write_bytes(b"GGUF")
+
+    said = f"{tmp_path} holds GGUF, which is for answering only; take the model that it was made from"
+    assert refused(tmp_path) == said
+
+
+def test_weights_that_are_pickled_only_are_not_run(tmp_path):
+    folder = emptied(tmp_path / "old")
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x04")
+
+    said = "student old has its weights pickled only, which may run code; take a copy that has safetensors"
+    assert refused(folder) == said
+
+
+def test_a_folder_without_weights_is_refused(tmp_path):
+    assert refused(emptied(tmp_path / "bare")) == "student bare has no weights: model.safetensors is missing"
+
+
+def test_an_adapter_is_no_student(tmp_path):
+    folder = emptied(tmp_path / "taught")
+    (folder / "adapter_config.json").write_text("{}")
+
+    assert "holds an adapter; merge it into its base first: sera agents export --format merged" in refused(folder)
+
+
+@pytest.mark.parametrize("left", [0, 7, 300, -1])
+def test_torn_weights_are_found_before_anything_is_paid_for(left, tmp_path):
+    folder = copied(tmp_path / "torn")
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(content[:left])
+
+    assert re.match(r"student torn cannot be loaded: .*model\.safetensors: is .*; fetch it again$", refused(folder))
+
+
+def test_a_shard_that_never_came_is_named(tmp_path):
+    folder = emptied(tmp_path / "half")
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    shutil.copyfile(Path(tiny().base) / "model.safetensors", folder / "model-00001-of-00002.safetensors")
+
+    assert "model-00002-of-00002.safetensors: is no safetensors file: [Errno 2] No such file" in refused(folder)
+
+
+def test_an_index_that_is_none_is_one_line(tmp_path):
+    folder = emptied(tmp_path / "odd")
+    (folder / "model.safetensors.index.json").write_text("[]")
+
+    assert refused(folder).startswith("student odd cannot be loaded: ")
+
+
+FETCH = """
+import sys
+from pathlib import Path
+from sera_cli.errors import SeraError
+from sera_cli.train.student import student
+for spec in sys.argv[1:]:
+    try:
+        found = student(spec, Path("unused"))
+        print(found.name, found.context, found.wire.family)
+    except SeraError as error:
+        print(error)
+"""
+
+
+def test_what_the_hub_has_and_what_it_does_not_give_out_is_told(tmp_path):
+    files = {file.name: file.read_bytes() for file in families.folder("qwen3").iterdir()}
+    pickled = {name: content for name, content in files.items() if name != "model.safetensors"}
+    with shelf(me__good=False, me__old=False, me__gated=True) as (url, models):
+        for name, content in (("good", files), ("old", {**pickled, "pytorch_model.bin": b""}), ("gated", files)):
+            models[f"me/{name}"][1].update(content)
+        told = {"HF_ENDPOINT": url, "HF_HOME": str(tmp_path), "HF_TOKEN": "", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        specs = ["me/good", "me/old", "me/gated", "me/none"]
+        done = subprocess.run(
+            [sys.executable, "-c", FETCH, *specs], env={**os.environ, **told}, capture_output=True, text=True
+        )
+
+    said = done.stdout.splitlines()
+    assert said[:3] == [
+        "me/good 4096 qwen3",
+        "student me/old has its weights pickled only, which may run code; take a copy that has safetensors",
+        "me/gated is gated; ask for access on its page and give a token in HF_TOKEN",
+    ], done.stderr
+    assert said[3].startswith("me/none is neither a model folder nor a model that the hub gives: ")
+    assert len(said) == 4
 
 
 def test_a_rehearsal_of_another_making_is_refused_by_name(tmp_path):

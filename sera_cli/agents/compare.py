@@ -120,17 +120,21 @@ def _read(model: Any, row: list[int]) -> Any:
 
 
 def _load(base: str, adapter: Path | None, precision: Any) -> Any:
+    import warnings
+
     import torch
     from peft import PeftModel
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            base, dtype=precision, attn_implementation="sdpa", trust_remote_code=False, use_safetensors=True
-        )
-        if adapter:
-            model = PeftModel.from_pretrained(model, str(adapter), is_trainable=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # peft asks transformers for what it has renamed
+            model = AutoModelForCausalLM.from_pretrained(
+                base, dtype=precision, attn_implementation="sdpa", trust_remote_code=False, use_safetensors=True
+            )
+            if adapter:
+                model = PeftModel.from_pretrained(model, str(adapter), is_trainable=False)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(f"the weights of {base} do not load: {reason}") from error

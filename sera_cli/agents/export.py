@@ -94,7 +94,7 @@ def _merged(card: AgentCard, weights: Path, base: str, part: Path, tell: Tell) -
             f"the merged model is not the trained one: its logits are {found.merged:.1%} off, and "
             f"{compare.TOLERANCE:.0%} is what rounding makes (the base's are {found.base:.1%} off); nothing was written"
         )
-    _described(card.model_copy(update={"merged": card.merged or "as it was exported"}) if adapter else card, part)
+    _described(card.model_copy(update={"merged": card.merged or "for this export"}) if adapter else card, part)
     return found
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sera_cli.agents.preflight import CONFIG, PLAIN, PREFIX, WEIGHTS, document, header, preflight
+from sera_cli.agents.preflight import CONFIG, PLAIN, PREFIX, WEIGHTS, document, preflight
 from sera_cli.errors import DataError, ModelError
+from sera_cli.tensors import header
 from sera_cli.types import Value
 
 SHARD = 4 * 1024**3
@@ -172,6 +173,7 @@ def _write(parts: list[Part], added: _Adapter | None, out: Path, shard: int) -> 
             save_file(dict(_merged(group, added)), out / name, metadata={"format": "pt"})
         except (OSError, SafetensorError) as error:
             raise DataError(f"the merged weights cannot be written or the base's not read: {error}", out) from error
+        (out / name).chmod(0o644)  # as any other file of the model, which others are to read
         index |= {part.name: name for part in group}
     if len(files) > 1:
         total = sum(2 * part.count for part in parts)

@@ -5,13 +5,13 @@ An adapter that it would refuse is merged into its base instead. What it takes i
 
 import json
 import re
-import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sera_cli import templates
 from sera_cli.errors import DataError
+from sera_cli.tensors import header
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -48,19 +48,6 @@ def document(file: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DataError("holds no JSON object", file)
     return found
-
-
-def header(file: Path) -> dict[str, dict[str, Any]]:
-    """What a safetensors file holds: `dtype` and `shape` by name, read without its weights. Raises DataError."""
-    try:
-        with file.open("rb") as handle:
-            (length,) = struct.unpack("<Q", handle.read(8))
-            if length > file.stat().st_size:
-                raise ValueError("its header does not fit into it")
-            found: dict[str, dict[str, Any]] = json.loads(handle.read(length))
-    except (OSError, ValueError, struct.error) as error:
-        raise DataError(f"no safetensors file: {error}", file) from error
-    return {name: about for name, about in found.items() if name != "__metadata__"}
 
 
 def _settings(config: dict[str, Any]) -> Iterator[str]:

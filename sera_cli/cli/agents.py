@@ -127,10 +127,9 @@ def told(card: "AgentCard", made: "Exported", url: str) -> Iterator[str]:
             yield f"its base, {Path(card.base).name}, is on no hub: --format merged writes a model that needs none"
         return
     if made.difference:
-        yield (
-            f"its logits are {made.difference.merged:.2%} from those of what was trained, and {TOLERANCE:.0%} is "
-            f"allowed; the base's are {made.difference.base:.1%} off"
-        )
+        apart = "" if whole(card) else f"; the base's are {made.difference.base:.1%} off"
+        near = f"its logits are {made.difference.merged:.2%} from those of what was trained"
+        yield f"{near}, and {TOLERANCE:.0%} is allowed{apart}"
     else:
         yield "it was not compared with what was trained: memory does not hold it"
     if made.format == "ollama":

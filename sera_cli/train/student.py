@@ -5,15 +5,20 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from sera_cli.errors import ModelError
+from sera_cli.errors import DataError, ModelError
 from sera_cli.harness import tokens
 from sera_cli.harness.wire.family import CONTROL, Name, Thinking, Wire, family_of
+from sera_cli.tensors import header
 from sera_cli.train import embedded
 from sera_cli.train.metrics import Progress
 from sera_cli.types import Value
 
 BYTES = 256
 """Fewer words than this has only the tokenizer that transformers makes up for a folder without one."""
+
+
+PATIENCE = 20.0
+"""Seconds to wait for the hub's word on a model."""
 
 
 class Student(Value):
@@ -50,10 +55,60 @@ def _given(spec: str, context: int) -> Student:
     folder = Path(spec).expanduser()
     local = folder.is_dir()
     base = str(folder.resolve()) if local else spec
+    if local:
+        _loadable(folder)
+    own = _context(base)
+    if not local:
+        _fetchable(spec)
     return Student(
-        name=folder.resolve().name if local else spec, base=base, context=_fitting(context, _context(base), spec),
+        name=folder.resolve().name if local else spec, base=base, context=_fitting(context, own, spec),
         license=_license(folder / "README.md" if local else _hub_card(spec)),
     )
+
+
+def _loadable(folder: Path) -> None:
+    """Raises ModelError for a folder whose weights cannot be trained: told here, and not when all data are made."""
+    if not (folder / "config.json").is_file():
+        if any(folder.glob("*.gguf")):
+            raise ModelError(f"{folder} holds GGUF, which is for answering only; take the model that it was made from")
+        raise ModelError(f"{folder} is no model folder: it has no config.json")
+    try:
+        for file in _weights(folder):
+            header(file)
+    except (DataError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"student {folder.name} cannot be loaded: {error}; fetch it again") from error
+
+
+def _weights(folder: Path) -> list[Path]:
+    """The files that hold the weights; those that an index names, where there is one."""
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        names = json.loads(index.read_bytes())["weight_map"].values()
+        return [folder / name for name in sorted(set(names))]
+    if (folder / "model.safetensors").is_file():
+        return [folder / "model.safetensors"]
+    if (folder / "adapter_config.json").is_file():
+        raise ModelError(f"{folder} holds an adapter; merge it into its base first: sera agents export --format merged")
+    raise ModelError(_without(folder.name, pickled=any(folder.glob("*.bin")) or any(folder.glob("*.pth"))))
+
+
+def _fetchable(spec: str) -> None:
+    """The same of a hub id, as far as the hub says now which files it has."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        names = [file.rfilename for file in HfApi().model_info(spec, timeout=PATIENCE).siblings or ()]
+    except (HfHubHTTPError, OSError, ValueError):
+        return  # offline, or a mirror that lists nothing: loading will tell
+    if not any(name.endswith(".safetensors") for name in names):
+        raise ModelError(_without(spec, pickled=any(name.endswith((".bin", ".pth")) for name in names)))
+
+
+def _without(name: str, *, pickled: bool) -> str:
+    if pickled:
+        return f"student {name} has its weights pickled only, which may run code; take a copy that has safetensors"
+    return f"student {name} has no weights: model.safetensors is missing"
 
 
 def _embedded(spec: str, cache: Path, context: int, on_progress: Progress | None) -> Student:
@@ -99,11 +154,14 @@ def _fitting(wanted: int, own: int, spec: str) -> int:
 
 def _context(base: str) -> int:
     """Longest position of the model's config. Raises ModelError when the config cannot be had."""
+    from huggingface_hub.errors import GatedRepoError
     from transformers import AutoConfig
 
     try:
         config = AutoConfig.from_pretrained(base, trust_remote_code=False)
     except (OSError, ValueError, json.JSONDecodeError) as error:
+        if isinstance(error.__cause__, GatedRepoError):
+            raise ModelError(f"{base} is gated; ask for access on its page and give a token in HF_TOKEN") from error
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(f"{base} is neither a model folder nor a model that the hub gives: {reason}") from error
     return int(getattr(config.get_text_config(), "max_position_embeddings", 0)) or 32768
