@@ -6,23 +6,33 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sera_cli import runs, store
+from sera_cli import runs, store, templates
+from sera_cli.agents.merge import merge
+from sera_cli.agents.preflight import preflight, rank
 from sera_cli.cli.job import Job, open_job
 from sera_cli.cli.options import Asked
 from sera_cli.cli.teaching import teaching
 from sera_cli.errors import Unreachable
 from sera_cli.harness import strays, tokens, wire
+from sera_cli.harness.http.completions import Completions
+from sera_cli.harness.http.remote import Place, Remote, Terms
+from sera_cli.harness.vllm.engine import serving
+from sera_cli.harness.vllm.launch import order
 from sera_cli.harness.wire.family import PARSERS, Name, Wire
 from sera_cli.svg.pipeline import Goal, Pipeline, generate
+from sera_cli.train import sft
+from sera_cli.train.recipe import recipe as named
 from sera_cli.types import Message, Task, Trajectory, Verdict
 from tests import families, students
+from tests.adapters import end
 from tests.by_heart import knowing
 from tests.conversations import LIST, LOOK, TOOLS, calling
 from tests.rollouts import bench, exported, task
@@ -50,13 +60,18 @@ SMALL = "--dtype float32 --enforce-eager --max-num-seqs 4 --max-num-batched-toke
 Opened = Callable[..., Job]
 
 
+@pytest.fixture(autouse=True)
+def little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU, vLLM takes most of the memory unless it is told how much."""
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+
+
 @pytest.fixture
 def opened(
     repository: Callable[[dict[str, str]], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Opened:
     """A job whose teacher is the model in a folder."""
     monkeypatch.setenv("SERA_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
     repo = repository({"a.py": "x = 1\n"})
 
     def make(model: Path, **teacher: object) -> Job:
@@ -142,6 +157,95 @@ def test_vllm_reads_what_was_trained_and_calls_what_was_learned(
     assert called.usage.prompt == read(asked)
     assert answered.usage.prompt == read(history)
 
+
+BY_HEART: dict[str, dict[str, object]] = {
+    "rehearsal-lora": {"epochs": 120, "learning_rate": 2e-2}, "lora-8b": {"epochs": 120, "learning_rate": 2e-2},
+    "rehearsal": {"epochs": 60, "learning_rate": 1e-2}, "paper-8b": {"epochs": 60, "learning_rate": 1e-2},
+}  # fmt: skip
+"""The recipes that can run without a GPU, and what makes each learn one conversation on a base of random weights."""
+
+
+def taught(recipe: str, number: int, out: Path) -> Path:
+    """What a recipe leaves of the Qwen3 base that has learned `tests.students.chat(number)` by heart."""
+    base = families.student("qwen3")
+    row = students.sample().model_copy(
+        update={"messages": tuple(wire.flatten(students.chat(number), students.TOOLS, base.wire))}
+    )
+    changes = {"batch": 1, "checkpointing": False, "save_every": 1000, **BY_HEART[recipe]}
+    sft.train([row], [], base, named(recipe, changes=changes), out, seed=0)
+    return out
+
+
+@contextmanager
+def answering(model: Path, log: Path, *flags: str) -> Iterator[Callable[[str, int], list[tuple[str, str]]]]:
+    """A vLLM that serves `model`: the calls of whom it serves by a name, asked for `tests.students.chat(number)`."""
+    began = order(str(model), log, os.environ, flags=[*shlex.split(SMALL), "--tool-call-parser", "hermes", *flags])
+    terms = Terms(temperature=0.0, max_tokens=120)
+
+    def called(name: str, number: int) -> list[tuple[str, str]]:
+        with closing(Remote(Completions(), Place(name, (engine.url,)), terms, most=1)) as served:
+            reply = served(0).reply(students.chat(number)[:2], students.TOOLS)
+        return [(call.name, call.arguments) for call in reply.calls]
+
+    with serving(began) as engine:
+        yield called
+
+
+def test_one_vllm_serves_a_base_and_what_each_recipe_made_an_adapter_learn(tmp_path: Path) -> None:
+    base = families.folder("qwen3")
+    recipes = ("rehearsal-lora", "lora-8b")
+    adapters = {name: taught(name, number, tmp_path / name) for number, name in enumerate(recipes)}
+    assert [preflight(folder, base) for folder in adapters.values()] == [[], []]
+    modules = [f"{name}={folder}" for name, folder in adapters.items()]
+    highest = str(max(map(rank, adapters.values())))
+    template = adapters["lora-8b"] / "chat_template.jinja"
+    lora = ("--enable-lora", "--max-lora-rank", highest, "--max-loras", "2", "--lora-modules", *modules)
+
+    with answering(base, tmp_path / "log", *lora, "--chat-template", str(template)) as called:
+        assert called("qwen3", 0) == []
+        for number, name in enumerate(adapters):
+            assert called(name, number) == [("bash", f'{{"command": "ls {number}"}}')]
+
+
+@pytest.mark.parametrize("recipe", ["paper-8b", "lora-8b"])
+def test_a_whole_model_is_served_as_it_was_tuned_or_merged(recipe: str, tmp_path: Path) -> None:
+    folder = taught(recipe, 5, tmp_path / "taught")
+    if recipe == "lora-8b":
+        base = families.student("qwen3")
+        merge(Path(base.base), folder, tmp_path / "merged", end=end(base))
+        folder = tmp_path / "merged"
+    assert preflight(folder) == []
+
+    with answering(folder, tmp_path / "log") as called:
+        assert called(folder.name, 5) == [("bash", '{"command": "ls 5"}')]
+
+
+def test_vllm_has_adapters_for_the_bases_that_we_say_it_has() -> None:
+    """Of the families, and of some without; what it takes of an adapter's rank."""
+    python = Path(shlex.split(os.environ["SERA_VLLM_CMD"])[0]).with_name("python")
+    if not python.exists():
+        pytest.skip(f"vLLM is asked by {python}, which is not there")
+    asked = ["Qwen2ForCausalLM", "Qwen3ForCausalLM", "LlamaForCausalLM", "MistralForCausalLM", "FalconForCausalLM"]
+    ran = subprocess.run(
+        [python, "-c", ASK_VLLM, *asked], capture_output=True, text=True, check=False,
+        env=os.environ | {"VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"},
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout.splitlines()[-1])
+    known = templates.table("lora.toml")
+    assert told["takes"] == [name in known["bases"]["architectures"] for name in asked]
+    assert told["ranks"] == known["ranks"]
+
+
+ASK_VLLM = """
+import json, sys
+from typing import get_args
+from vllm.config.lora import MaxLoRARanks
+from vllm.model_executor.models import ModelRegistry
+from vllm.model_executor.models.interfaces import supports_lora
+kinds = [ModelRegistry._try_load_model_cls(name) for name in sys.argv[1:]]
+print(json.dumps({"takes": [supports_lora(kind) for kind in kinds], "ranks": sorted(get_args(MaxLoRARanks))}))
+"""
 
 TURNS: dict[str, Message] = {
     "one call": calling(LIST), "two calls": calling(LIST, LOOK), "a call after thinking": calling(LOOK, thinking="Hm."),
