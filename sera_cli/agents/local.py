@@ -52,7 +52,7 @@ class LocalModel:
         reused = self._rewind(prompt)
         sampled: list[int] = []
         shown = ""
-        for token in self._sample(prompt[reused:], min(room, self._max_tokens)):
+        for token in self._sample(prompt[reused:], min(room, self._max_tokens), self._temperature):
             sampled.append(token)
             if monotonic() > until:
                 raise Late(f"{self.name} was still writing after {len(sampled)} tokens")
@@ -64,6 +64,16 @@ class LocalModel:
         made = wire.parse(self._tokenizer.decode(sampled), turn=turn, tools=tools, spoken=self._spoken)
         usage = Usage(prompt=len(prompt), cached=reused, completion=len(sampled))
         return made.model_copy(update={"usage": usage})
+
+    def grows(self, prompt: Sequence[int], limit: int, *, temperature: float) -> Iterator[str]:
+        """All that it writes after these ids, with each token of at most `limit`, until its turn ends.
+
+        A character whose bytes have not all come waits for the next token.
+        """
+        sampled: list[int] = []
+        for token in self._sample(prompt[self._rewind(prompt):], limit, temperature):
+            sampled.append(token)
+            yield self._tokenizer.decode(sampled).rstrip("\ufffd")
 
     def _rewind(self, prompt: Sequence[int]) -> int:
         """Keeps of the cache what `prompt` begins with, short of its last token; returns how many tokens that is."""
@@ -81,18 +91,18 @@ class LocalModel:
         self._seen = list(prompt[:shared])
         return shared
 
-    def _sample(self, fresh: Sequence[int], limit: int) -> Iterator[int]:
+    def _sample(self, fresh: Sequence[int], limit: int, temperature: float) -> Iterator[int]:
         """Reads `fresh`, then yields token after token until the turn ends or `limit` of them came."""
         self._ended = False
         for _ in range(limit):
-            token = self._next(fresh)
+            token = self._next(fresh, temperature)
             self._ended = token == self._end
             if self._ended:
                 return
             yield token
             fresh = [token]
 
-    def _next(self, fresh: Sequence[int]) -> int:
+    def _next(self, fresh: Sequence[int], temperature: float) -> int:
         import torch
 
         with torch.inference_mode():
@@ -100,9 +110,9 @@ class LocalModel:
             out = self._model(input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
         self._seen += fresh
         scores = out.logits[0, -1].float().cpu()
-        if self._temperature == 0:
+        if temperature == 0:
             return int(scores.argmax())
-        return int(torch.multinomial(torch.softmax(scores / self._temperature, -1), 1, generator=self._chance))
+        return int(torch.multinomial(torch.softmax(scores / temperature, -1), 1, generator=self._chance))
 
 
 def _tell(text: str, shown: str, on_text: OnText) -> str:

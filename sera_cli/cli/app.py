@@ -5,7 +5,22 @@ from typing import Annotated
 import typer
 
 from sera_cli import __version__
-from sera_cli.cli import agents, chat, clean, config, data, doctor, env, estimate, init, mine, parity, runs, specialize
+from sera_cli.cli import (
+    agents,
+    chat,
+    clean,
+    config,
+    data,
+    doctor,
+    env,
+    estimate,
+    init,
+    mine,
+    parity,
+    runs,
+    serve,
+    specialize,
+)
 from sera_cli.cli.options import taking_options
 from sera_cli.console import show
 
@@ -38,6 +53,7 @@ for verb in specialize.VERBS:
 app.command()(parity.command)
 app.command()(mine.command)
 app.command()(chat.chat)
+app.command()(serve.serve)
 app.command()(init.init)
 app.command()(estimate.estimate)
 app.command()(doctor.doctor)

@@ -94,6 +94,11 @@ class Engine:
     def url(self) -> str:
         return f"http://{HOST}:{self.port}/v1"
 
+    @property
+    def up(self) -> bool:
+        """Whether it answers, as far as was looked."""
+        return self._up
+
     def ready(self, pace: Pace) -> None:
         """Starts the server if nobody has, and returns when it has once answered, however long loading takes.
 

@@ -1,0 +1,57 @@
+"""Which engine serves which agents, and by which words vLLM is started for them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from sera_cli.agents.preflight import CONFIG, rank
+from sera_cli.errors import ConfigError
+from sera_cli.harness.vllm.launch import Order, order
+from sera_cli.harness.wire.family import PARSERS, Wire
+from sera_cli.types import AgentCard
+
+
+class Served(NamedTuple):
+    """An agent that is to be served: its card, its weights, where its base is, and how it reads and writes."""
+
+    card: AgentCard
+    weights: Path
+    base: str
+    spoken: Wire
+
+    @property
+    def name(self) -> str:
+        return f"{self.card.name}@{self.card.version}"
+
+    @property
+    def adapter(self) -> bool:
+        return (self.weights / CONFIG).is_file()
+
+
+def together(agents: Sequence[Served]) -> str:
+    """The one model that all of these are: their base, or the whole model that a single one is. Raises ConfigError."""
+    models = {one.base if one.adapter else str(one.weights): one.name for one in agents}
+    if len(models) > 1:
+        names = " and ".join(models.values())
+        raise ConfigError(f"{names} are not adapters of one base, and a server has one; start a server for each")
+    return next(iter(models))
+
+
+def ordered(
+    agents: Sequence[Served], log: Path, environ: Mapping[str, str], *, flags: Sequence[str] = (), offline: bool = False
+) -> Order:
+    """How vLLM serves these agents. Raises ConfigError for those that no one vLLM serves."""
+    model, first = together(agents), agents[0]
+    adapters = [one for one in agents if one.adapter]
+    words = [
+        "--max-model-len", str(max(one.card.context for one in agents)), "--generation-config", "vllm",
+        "--tool-call-parser", PARSERS[first.spoken.family],
+        "--chat-template", str(first.weights / "chat_template.jinja"),
+    ]  # fmt: skip
+    if adapters:
+        words += [
+            "--enable-lora", "--max-lora-rank", str(max(rank(one.weights) for one in adapters)),
+            "--max-loras", str(len(adapters)), "--lora-modules", *(f"{one.name}={one.weights}" for one in adapters),
+        ]  # fmt: skip
+    told = order(model, log, environ, flags=(*words, *flags), offline=offline)
+    return told if adapters else told.model_copy(update={"name": first.name})
