@@ -13,6 +13,7 @@ from sera_cli import store
 from sera_cli.cli import parity as verb
 from sera_cli.cli.job import open_job
 from sera_cli.cli.options import ask
+from sera_cli.errors import ConfigError
 from sera_cli.train.arguments import warmup
 from sera_cli.train.attention import kernel
 from sera_cli.train.course import Course
@@ -82,6 +83,13 @@ def test_a_micro_batch_without_a_sample_changes_nothing(taught):
     found = parity(one, taught, 5)
     assert found.agrees
     assert [pair.step for pair in found.pairs] == [1, 2]
+
+
+def test_several_gpus_are_one_line(taught, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+
+    with pytest.raises(ConfigError, match="on one GPU, and 2 are visible: set CUDA_VISIBLE_DEVICES=0"):
+        parity(course(FULL), taught, 1)
 
 
 def test_what_two_trainers_would_draw_or_round_otherwise_is_left_out(taught):

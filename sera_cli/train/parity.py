@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from sera_cli.errors import ConfigError
 from sera_cli.train.arguments import half, warmup
 from sera_cli.train.attention import kernel
 from sera_cli.train.course import Course, sequence, write
@@ -59,8 +60,10 @@ class Parity(Value):
 def parity(course: Course, taught: Sequence[Row], steps: int, *, tell: Tell | None = None) -> Parity:
     """The first `steps` of `course` on the rows `taught`, in one process, twice from the same weights.
 
-    Without dropout, which no two trainers draw alike, and with AdamW of 32 bits.
+    Without dropout, which no two trainers draw alike, and with AdamW of 32 bits. Raises ConfigError where several GPUs
+    are visible, which the trainer would all take.
     """
+    _one_gpu()
     recipe = course.recipe.model_copy(update={"dropout": 0.0, "optimizer": "adamw"})
     alone = Layout(tokens=course.layout.tokens, cpu=course.layout.cpu)
     course = course.model_copy(update={"recipe": recipe, "layout": alone, "report_to": "none"})
@@ -72,6 +75,13 @@ def parity(course: Course, taught: Sequence[Row], steps: int, *, tell: Tell | No
         second = list(plain(course, taught, steps, start=start, tell=tell))
     pairs = (Pair(step=step, trl=one, plain=two) for step, (one, two) in enumerate(zip(first, second, strict=True), 1))
     return Parity(pairs=tuple(pairs), tolerance=TOLERANCE[half(recipe)])
+
+
+def _one_gpu() -> None:
+    import torch
+
+    if (count := torch.cuda.device_count()) > 1:
+        raise ConfigError(f"two trainers are compared on one GPU, and {count} are visible: set CUDA_VISIBLE_DEVICES=0")
 
 
 def plain(
