@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sera_cli.agents import merge as merging
-from sera_cli.agents.merge import fetched, merge, servable, weights
+from sera_cli.agents.merge import fetched, merge, weights
 from sera_cli.agents.preflight import CONFIG, WEIGHTS, document, preflight
 from sera_cli.errors import DataError, ModelError
 from sera_cli.harness import wire
@@ -114,21 +114,6 @@ def test_whole_modules_beside_an_adapter_take_the_place_of_the_bases(base, taugh
     merge(Path(base.base), adapter, tmp_path / "out", end=end(base))
 
     assert (weights_of(tmp_path / "out")["model.norm.weight"] == 0.5).all()
-
-
-def test_an_adapter_that_vllm_takes_is_served_as_it_is(base, taught):
-    with servable(taught, Path(base.base), end=end(base)) as (folder, why):
-        assert (folder, why) == (taught, "")
-
-
-def test_an_adapter_that_vllm_refuses_is_merged_and_the_reason_told(base, taught, tmp_path):
-    odd = rewritten(taught, tmp_path / "odd", bias="all")
-
-    with servable(odd, Path(base.base), end=end(base)) as (folder, why):
-        assert why == "it trains biases (bias)"
-        assert preflight(folder) == []
-        assert (folder / "model.safetensors").is_file()
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["odd"]
 
 
 @pytest.mark.parametrize("setting", ["use_dora", "lora_bias", "target_parameters"])

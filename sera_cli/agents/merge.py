@@ -9,12 +9,10 @@ import math
 import re
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from sera_cli.agents.preflight import CONFIG, PLAIN, PREFIX, WEIGHTS, document, preflight
+from sera_cli.agents.preflight import CONFIG, PLAIN, PREFIX, WEIGHTS, document
 from sera_cli.errors import DataError, ModelError
 from sera_cli.tensors import header
 from sera_cli.types import Value
@@ -61,18 +59,6 @@ def merge(base: Path, adapter: Path | None, out: Path, *, end: int, shard: int =
     _settings(base, out, end)
     _beside(base, adapter or base, out)
     return size
-
-
-@contextmanager
-def servable(weights: Path, base: Path, *, end: int) -> Iterator[tuple[Path, str]]:
-    """A folder that vLLM serves, and why it is not `weights` itself: an adapter that it refuses comes merged."""
-    if not (why := "; ".join(preflight(weights, base))):
-        yield weights, ""
-        return
-    with TemporaryDirectory(prefix=".", suffix=".merged", dir=weights.parent, ignore_cleanup_errors=True) as place:
-        adapter = weights if (weights / CONFIG).is_file() else None
-        merge(base if adapter else weights, adapter, Path(place), end=end)
-        yield Path(place), why
 
 
 def weights(folder: Path) -> list[Part]:
