@@ -1,15 +1,27 @@
 """What became of functions between two commits."""
 
+from collections import defaultdict
+
 from sera_cli.svg.changes import changes
-from sera_cli.types import Function
+from sera_cli.svg.found import Start
+from sera_cli.svg.pages import Page
+
+Located = tuple[str, Start]
 
 
-def function(id_: str, name: str, line: int = 1, path: str = "a.py") -> Function:
-    return Function(id=id_, path=path, name=name, line=line, end_line=line + 2, signature=f"def {name}()")
+def function(id_: str, name: str, line: int = 1, path: str = "a.py") -> Located:
+    return path, Start(id_, name, line, line + 2, f"def {name}()", "", 0)
 
 
-def told(before: list[Function], after: list[Function]) -> list[tuple[str, str, int]]:
-    return [(one.kind, one.function.id, one.function.line) for one in changes(before, after)]
+def told(before: list[Located], after: list[Located]) -> list[tuple[str, str, int]]:
+    return [(one.kind, one.function.id, one.function.line) for one in changes(pages(before), pages(after))]
+
+
+def pages(located: list[Located]) -> list[Page]:
+    files: defaultdict[str, tuple[Start, ...]] = defaultdict(tuple)
+    for path, start in located:
+        files[path] += (start,)
+    return [Page(path, "python", starts) for path, starts in files.items()]
 
 
 def test_a_function_is_new_changed_or_gone() -> None:

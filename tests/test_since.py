@@ -85,3 +85,45 @@ def test_what_cannot_be_compared_is_said_in_one_line(shop: Path, capsys: Capture
     assert mine(shop, "--since-commit", "v1", "--all") == 2
     assert capsys.readouterr().err == (
         "error: --all and --graph tell of one commit: leave out --since-commit and --since-agent\n")
+
+
+def test_before_there_was_code_everything_is_new(tmp_path: Path, capsys: Captured) -> None:
+    shop = commit(tmp_path / "shop", {"README.md": "A shop.\n"})
+    commit(shop, {"a.py": ADD})
+    assert mine(shop, "--since-commit", "HEAD~1", "--jsonl") == 0
+    assert [(row["change"], row["name"]) for row in lines(capsys)] == [("new", "add")]
+    assert mine(f"{shop}@HEAD~1", "--since-commit", "HEAD", "--jsonl") == 0
+    assert [(row["change"], row["name"]) for row in lines(capsys)] == [("gone", "add")]
+    assert mine(f"{shop}@HEAD~1", "--since-commit", "HEAD~1") == 1
+    assert "no code that can be mined at commits" in capsys.readouterr().err
+
+
+def test_of_a_file_that_cannot_be_read_nothing_is_said_but_that(shop: Path, capsys: Captured) -> None:
+    commit(shop, {"b.py": "def add(a, b:\n", "always.py": "def f(:\n", "src/c.py": ADD})
+    commit(shop, {"src/c.py": SUB + ADD})
+    assert mine(shop, "--since-commit", "v1", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    broken = "not the Python of this interpreter, line 1"
+    assert found["not_read"] == {"always.py": broken, "b.py": broken}
+    assert {row["path"] for row in found["functions"]} == {"src/a.py", "src/c.py"}
+    assert mine(shop, "--since-commit", "HEAD~1") == 0
+    said = capsys.readouterr()
+    assert "1 new, 0 changed, 0 gone, 2 the same." in " ".join((said.out + said.err).split())
+    assert "Not compared" not in said.out + said.err
+    assert mine(shop, "--since-commit", "v1") == 0
+    said = capsys.readouterr()
+    told = " ".join((said.out + said.err).split())
+    assert f"Not compared, because a version of them cannot be read: always.py ({broken}), b.py ({broken})." in told
+
+
+def test_a_dry_run_remembers_nothing(shop: Path) -> None:
+    pages = home("cache") / "pages.sqlite"
+    assert mine(shop, "--since-commit", "v1", "--dry-run") == 0
+    assert not pages.exists()
+    assert mine(shop, "--since-commit", "v1") == 0
+    assert pages.exists()
+
+
+def test_a_focus_that_neither_commit_has_is_refused(shop: Path, capsys: Captured) -> None:
+    assert mine(shop, "--since-commit", "v1", "--focus", "srv") == 2
+    assert capsys.readouterr().err.startswith("error: no code lies in 'srv'; name folders or files")

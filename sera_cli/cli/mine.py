@@ -93,7 +93,6 @@ command.__signature__ = inspect.signature(ask).replace(  # type: ignore[attr-def
 
 def mined(job: Job) -> "Mined":
     """What there is in the job's repository, of what it asks for."""
-    from sera_cli.config import home
     from sera_cli.history import ages
     from sera_cli.svg.mine import mine
 
@@ -101,8 +100,15 @@ def mined(job: Job) -> "Mined":
     return mine(
         job.checkout, seed=chosen["seed"], commits=chosen["commits"], focus=chosen["focus"],
         languages=chosen.get("languages", ()), ages=ages(job.checkout),
-        memory=None if job.asked.dry_run else home("cache") / MEMORY,
+        memory=memory(job.asked),
     )  # fmt: skip
+
+
+def memory(asked: Asked) -> Path | None:
+    """Where what was read is remembered; nowhere in a dry run."""
+    from sera_cli.config import home
+
+    return None if asked.dry_run else home("cache") / MEMORY
 
 
 def summary(job: Job) -> dict[str, Any]:
@@ -151,11 +157,11 @@ def _since(commit: str, agent: str) -> str:
 
 
 def _compare(asked: Asked, shown: Shown) -> None:
-    from sera_cli.cli.since import compare
+    from sera_cli.cli.since import since
 
     if shown.everything or shown.graph:
         raise ConfigError("--all and --graph tell of one commit: leave out --since-commit and --since-agent")
-    compare(open_job(asked), shown.since, lines=shown.lines)
+    since(open_job(asked), shown.since, lines=shown.lines)
 
 
 def _rows(functions: "Iterable[Function]") -> list[tuple[object, ...]]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 ROWS = 40
 """Rows of the table; of what is more, only the count is told."""
 
+UNREAD = 5
+"""Files named that could not be read; of more, the count is told."""
+
 KEYS = ("path", "name", "line", "end_line", "language", "id", "signature")
 
 
@@ -27,38 +30,35 @@ def learnt_from(agent: str) -> str:
     return find(home("data"), agent).commit
 
 
-def compare(job: Job, since: str, *, lines: bool) -> None:
+def since(job: Job, rev: str, *, lines: bool) -> None:
     """Tells what changed, as a table, as a function a `line`, or as one document."""
-    from sera_cli.cli.mine import MEMORY
-    from sera_cli.config import home
-    from sera_cli.svg.changes import changes
-    from sera_cli.svg.mine import inside, mine
+    from sera_cli.cli.mine import memory
+    from sera_cli.svg.changes import compare
 
-    chosen, then = job.generation, _at(job, since)
-    before, after = (
-        [one for one in found.functions if inside(one, chosen["focus"])] for found in (
-            mine(checkout, seed=0, languages=chosen.get("languages", ()), memory=home("cache") / MEMORY)
-            for checkout in (then, job.checkout)
-        )
-    )  # fmt: skip
-    found = changes(before, after)
-    counts = {kind: sum(one.kind == kind for one in found) for kind in ("new", "changed", "gone")}
-    counts["same"] = len(after) - counts["new"] - counts["changed"]
+    chosen, then = job.generation, _at(job, rev)
+    found = compare(
+        then, job.checkout, focus=chosen["focus"], languages=chosen.get("languages", ()), memory=memory(job.asked))
+    counts = {kind: sum(one.kind == kind for one in found.changes) for kind in ("new", "changed", "gone")}
+    counts["same"] = found.same
+    rows = map(_row, found.changes)
     if lines:
-        exactly("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in map(_row, found)))
+        exactly("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     elif job.asked.json:
-        document({"since": then.commit, "commit": job.checkout.commit, **counts, "functions": [*map(_row, found)]})
+        commits = {"since": then.commit, "commit": job.checkout.commit}
+        document(commits | counts | {"not_read": found.unread, "functions": [*rows]})
     else:
-        _tell(found, counts, then.commit)
+        _tell(found.changes, counts, then.commit)
+    if found.unread and not job.asked.json:
+        say(_unread(found.unread), prose=True)
 
 
-def _at(job: Job, since: str) -> "Checkout":
+def _at(job: Job, rev: str) -> "Checkout":
     from sera_cli.git import open_repository
 
     try:
-        return open_repository(job.checkout.root, since)
+        return open_repository(job.checkout.root, rev)
     except ConfigError as error:
-        raise ConfigError(f"{job.checkout.root} has no commit {since!r} to compare with; fetch it first") from error
+        raise ConfigError(f"{job.checkout.root} has no commit {rev!r} to compare with; fetch it first") from error
 
 
 def _row(change: "Change") -> dict[str, Any]:
@@ -77,6 +77,12 @@ def _tell(found: "list[Change]", counts: dict[str, int], then: str) -> None:
 
 def _shown(change: "Change") -> tuple[object, ...]:
     return change.kind, change.function.name, f"{change.function.path}:{change.function.line}"
+
+
+def _unread(files: dict[str, str]) -> str:
+    some = ", ".join(f"{path} ({why})" for path, why in [*files.items()][:UNREAD])
+    more = f", and {len(files) - UNREAD:,} more" if len(files) > UNREAD else ""
+    return f"Not compared, because a version of them cannot be read: {some}{more}."
 
 
 def _more(rest: "Iterable[Change]") -> str:

@@ -121,8 +121,8 @@ def mine(
     Raises DataError when there is no code or no function is left, ConfigError when a focus holds none or a language is
     not known.
     """
-    _known(languages)
-    with _uncollected():
+    must_be_known(languages)
+    with uncollected():
         pages: Pages = {}
         places = [at(checkout, commit) for commit in commits or (checkout.commit,)]
         read = {place.commit: book(place, languages, pages, memory, processes) for place in places}
@@ -160,14 +160,15 @@ def at(checkout: Checkout, commit: str) -> Checkout:
     return checkout.model_copy(update={"commit": commit})
 
 
-def _known(languages: Sequence[str]) -> None:
+def must_be_known(languages: Sequence[str]) -> None:
+    """Raises ConfigError, with those that are, where one of the languages is not known."""
     for language in languages:
         if language not in NAMES:
             raise ConfigError(f"no language {language!r} is known; those that are: {', '.join(sorted(NAMES))}")
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Syntax trees hold no cycles, and looking for some in them takes as long as making them."""
     on = gc.isenabled()
     gc.disable()
@@ -229,8 +230,8 @@ def _focused(drawn: list[Drawn], focus: Sequence[str]) -> list[Drawn]:
     return [one for one in drawn if inside(one, focus)] if focus else drawn
 
 
-def inside(function: Function | Drawn, focus: Sequence[str]) -> bool:
-    """Whether a function lies in one of these folders and files; in none, everything does."""
+def inside(function: Function | Drawn | Page, focus: Sequence[str]) -> bool:
+    """Whether a function or a file lies in one of these folders and files; in none, everything does."""
     places = [place.removeprefix("./").rstrip("/") for place in focus]
     return not places or any(place in ("", ".") or f"{function.path}/".startswith(f"{place}/") for place in places)
 

@@ -51,7 +51,11 @@ class Page(NamedTuple):
     @property
     def functions(self) -> Iterator[Function]:
         """Those to start from, as far as their file tells."""
-        return (Function(path=self.path, language=self.language, **one._asdict()) for one in self.starts)
+        return map(self.function, self.starts)
+
+    def function(self, start: Start) -> Function:
+        """One of them."""
+        return Function(path=self.path, language=self.language, **start._asdict())
 
     @property
     def left(self) -> Iterator[LeftOut]:
