@@ -48,8 +48,9 @@ def serve(
 
     from sera_cli import offline as sealing
     from sera_cli.agents.serving.app import Server
+    from sera_cli.agents.serving.standing import noted
     from sera_cli.cli.chat import chosen
-    from sera_cli.config import resolve
+    from sera_cli.config import home, resolve
 
     sealed = resolve(Path.cwd(), {"privacy.offline": offline}).config.privacy.offline
     sealing.keep(sealed)
@@ -59,10 +60,10 @@ def serve(
         agents = {one.name: spoken(one) for one in served}
         server = Server(agents, engine, key=key)
         where = f"http://{f'[{host}]' if ':' in host else host}:{place.getsockname()[1]}"
-        show(f"{', '.join(agents)} at {where}/v1")
-        say(f"connect a tool with: sera connect claude --url {where}; Ctrl-C ends", prose=True)
         config = uvicorn.Config(server.app(), log_level="error", access_log=False, timeout_graceful_shutdown=5)
-        uvicorn.Server(config).run(sockets=[place])
+        with noted(home("data"), where, [*agents]):
+            show(f"{', '.join(agents)} at {where}/v1")
+            uvicorn.Server(config).run(sockets=[place])
 
 
 def keyed(host: str, file: Path | None) -> str:

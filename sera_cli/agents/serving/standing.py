@@ -1,0 +1,41 @@
+"""Which agents are served where on this machine: a file for each server that runs, gone with it."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sera_cli.harness import strays
+
+
+@contextmanager
+def noted(home: Path, url: str, names: Sequence[str]) -> Iterator[None]:
+    """Notes for as long as it lasts that agents of these names are served at `url`, by this process."""
+    place = home / "serving" / f"{os.getpid()}.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps({"url": url, "agents": list(names), "owner": strays.mark()[strays.VARIABLE]}), encoding="utf-8")
+    try:
+        yield
+    finally:
+        place.unlink(missing_ok=True)
+
+
+def where(home: Path) -> dict[str, list[str]]:
+    """The addresses of each agent that is served now, by `name@version`. What a killed server left is swept."""
+    found: dict[str, list[str]] = {}
+    for file in sorted((home / "serving").glob("*.json")):
+        try:
+            note = json.loads(file.read_bytes())
+            alive = strays.alive(str(note["owner"]))
+            names, url = [str(name) for name in note["agents"]], str(note["url"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if not alive:
+            with suppress(OSError):
+                file.unlink()
+            continue
+        for name in names:
+            found.setdefault(name, []).append(url)
+    return found
+
