@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from itertools import accumulate
-from math import isfinite
+from math import isfinite, isqrt
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +13,8 @@ from sera_cli.train.metrics import Metrics
 
 Point = tuple[float, float]
 
-WINDOWS = 40
-"""Into how many stretches the steps are divided; the losses of one are averaged."""
+FEW = 16
+"""Steps that are drawn as they are; of more, as many losses are averaged as their square root."""
 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """The bits of a braille character, by row and column of the dot."""
@@ -36,7 +36,7 @@ class Curves(NamedTuple):
 def curves(found: Metrics) -> Curves:
     """Of the steps whose loss is a number."""
     loss = [(float(row["step"]), row["loss"]) for row in found.steps if isfinite(row["loss"])]
-    window = max(1, len(loss) // WINDOWS // 2 * 2 + 1)  # as many on each side
+    window = 1 if len(loss) < FEW else isqrt(len(loss)) // 2 * 2 + 1  # as many on each side
     return Curves(
         loss=loss, smooth=_smooth(loss, window), window=window,
         heldout=[(float(row.get("step", 0)), row["loss"]) for row in found.heldout],
@@ -76,7 +76,7 @@ def png(found: Metrics, folder: Path) -> Path | None:
         raise ConfigError(f"no {NAME} is drawn; for one: pip install matplotlib") from error
     figure = Figure(figsize=(8, 4.5), dpi=130, layout="constrained")
     axes = figure.subplots()
-    axes.plot(*_columns(made.loss), color=LIGHT, linewidth=0.8, label="each step")
+    axes.plot(*_columns(made.loss), color=LIGHT if made.window > 1 else INK, linewidth=0.8, label="each step")
     if made.window > 1:
         axes.plot(*_columns(made.smooth), color=INK, linewidth=1.8, label=f"mean of {made.window} steps")
     if made.heldout:
