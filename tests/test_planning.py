@@ -86,4 +86,4 @@ def test_a_person_sees_the_whole_plan_in_eighty_columns(prepared: Path, capsys: 
     assert max(map(len, lines)) <= 80
     for name in ("parameters", "tokens", "steps", "batches", "memory", "verdict", "time"):
         assert any(line.startswith(name) for line in lines), name
-    assert "   30.51   weights" in said
+    assert "  30.5 GiB  weights" in said

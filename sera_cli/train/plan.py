@@ -115,7 +115,7 @@ def rows(plan: Plan) -> list[tuple[str, str]]:
         ("steps", f"{plan.steps:,} of {plan.batch} samples, {plan.warmup} of them to warm up"),
         ("batches", f"{plan.micro} micro-batches a step{_each(plan)}, of up to {plan.most:,} tokens"),
         ("memory", _need(plan)),
-        *((f"  {size / GIB:6.2f}", what) for what, size in parts),
+        *(("", f"{_size(size):>10}  {what}") for what, size in parts),
         ("", "a layer and the loss are never at work at once: the larger counts"),
         ("verdict", _verdict(plan)),
         ("time", _time(plan)),
