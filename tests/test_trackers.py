@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,28 @@ def test_a_tracker_that_is_not_installed_is_one_line_that_installs_it() -> None:
         check("no_such_tracker", offline=False)
     assert str(caught.value) == (
         "--report-to no_such_tracker needs a package that is not installed: pip install no_such_tracker")
+
+
+def test_that_is_found_out_before_anything_is_paid_for(
+    repository: Callable[[dict[str, str]], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("TRACKIO_SERVER_URL", "https://losses.test")
+    flags = {"teacher.model": "rehearsal", "train.report_to": "trackio", "privacy.offline": True}
+    code = (
+        "import sys, json; from pathlib import Path\n"
+        "from sera_cli.cli.job import open_job; from sera_cli.cli.options import Asked\n"
+        "from sera_cli.cli.stages import the_choice; from sera_cli.errors import ConfigError\n"
+        "from sera_cli.train.student import Student\n"
+        "asked = Asked(Path(sys.argv[1]), json.loads(sys.argv[2]), 'HEAD', 'r', False, False, False)\n"
+        "try: the_choice(open_job(asked), Student(name='s', base='s', context=64, rehearsal=True))\n"
+        "except ConfigError as error: print(error)\n"
+    )
+    ran = subprocess.run(  # --offline lasts as long as its process
+        [sys.executable, "-c", code, str(repository({"a.py": "x = 1\n"})), json.dumps(flags)],
+        cwd=Path(__file__).parent.parent, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ran.stdout.startswith("offline: with TRACKIO_SERVER_URL set, trackio would send losses away"), ran.stderr
 
 
 def test_offline_refuses_a_trackio_that_would_send_losses_away() -> None:

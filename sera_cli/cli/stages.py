@@ -142,7 +142,9 @@ def the_choice(job: Job, student: "Student", longest: int = 0) -> "Choice":
     """
     from sera_cli.train.choice import choose
     from sera_cli.train.layout import machine
+    from sera_cli.train.trackers import check
 
+    check(job.config.train.report_to, offline=job.config.privacy.offline)
     choice = choose(job.config.train, *_weighed(student, longest), machine())
     if not (choice.fits or job.asked.dry_run):
         raise ConfigError(f"{student.name} cannot be trained here: {choice.reason}; {_instead(choice, student)}")
