@@ -62,6 +62,16 @@ def test_a_kernel_that_is_not_installed_is_one_line():
     assert "\n" not in str(caught.value)
 
 
+def test_flash_attention_is_not_for_float32():
+    with pytest.raises(ModelError) as caught:
+        kernel(tiny().base, "flash_attention_2", half=False)
+    assert str(caught.value) == (
+        "flash_attention_2 cannot be used here (it computes in bfloat16, and this training in float32): "
+        "leave train.attention at auto"
+    )
+    assert kernel(tiny().base, half=False) == Kernel(name="sdpa", isolated=True)
+
+
 def test_a_mask_has_room_for_little_and_flash_attention_for_all():
     assert Kernel(name="sdpa", isolated=True).room(32768) == 4096
     assert Kernel(name="sdpa", isolated=True).room(1000) == 1000

@@ -41,24 +41,35 @@ class Kernel(Value):
         return tokens if self.name.startswith(UNMASKED) else min(tokens, MASKED)
 
 
-def kernel(base: str, wanted: str = "auto") -> Kernel:
+def kernel(base: str, wanted: str = "auto", *, half: bool = True) -> Kernel:
     """The kernel to load the model `base` with: the one wanted, or the fastest that is installed and runs.
 
-    Raises ModelError where the wanted one is not installed.
+    `half` says that the training computes in bfloat16, as flash attention does. Raises ModelError where the wanted
+    kernel cannot be used.
     """
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(base, trust_remote_code=False)
-    for name in _installed() if wanted == "auto" else (wanted,):
+    if wanted != "auto":
+        return _wanted(config, wanted, half=half)
+    for name in _installed(half=half):
+        try:
+            return Kernel(name=name, isolated=isolates(config, name))
+        except (*STRANGE, ImportError):
+            continue
+    return Kernel(name="sdpa", isolated=False)
+
+
+def _wanted(config: Any, name: str, *, half: bool) -> Kernel:
+    reason = "" if half or not name.startswith("flash") else "it computes in bfloat16, and this training in float32"
+    if not reason:
         try:
             return Kernel(name=name, isolated=isolates(config, name))
         except STRANGE:
-            continue
+            return Kernel(name=name, isolated=False)
         except ImportError as error:
-            if wanted != "auto":
-                reason = str(error).strip().partition("\n")[0]
-                raise ModelError(f"{name} cannot be used here ({reason}): leave train.attention at auto") from error
-    return Kernel(name="sdpa" if wanted == "auto" else wanted, isolated=False)
+            reason = str(error).strip().partition("\n")[0]
+    raise ModelError(f"{name} cannot be used here ({reason}): leave train.attention at auto")
 
 
 def isolates(config: Any, name: str) -> bool:
@@ -83,12 +94,12 @@ def isolates(config: Any, name: str) -> bool:
     return seen > 1e-3 and _apart(*packed) < 1e-3 * seen and _apart(packed[0], alone) < 0.1 * seen
 
 
-def _installed() -> list[str]:
+def _installed(*, half: bool) -> list[str]:
     """Kernels, the fastest first. Hopper's own is a package of its own, which is there on purpose."""
     from transformers.utils import is_flash_attn_2_available, is_flash_attn_3_available
 
     flash = {"flash_attention_3": is_flash_attn_3_available(), "flash_attention_2": is_flash_attn_2_available()}
-    return [*(name for name, there in flash.items() if there), "sdpa", "eager"]
+    return [*(name for name, there in flash.items() if there and half), "sdpa", "eager"]
 
 
 def _small_model(config: Any, name: str) -> Any:

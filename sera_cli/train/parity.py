@@ -12,13 +12,12 @@ from typing import Any, Literal
 
 from sera_cli.errors import ConfigError
 from sera_cli.train.arguments import half, warmup
-from sera_cli.train.attention import kernel
 from sera_cli.train.course import Course, sequence, write
 from sera_cli.train.embedded import hush
 from sera_cli.train.layout import Layout
 from sera_cli.train.recipe import Recipe
 from sera_cli.train.rows import Row
-from sera_cli.train.tutor import lora, model, trainer
+from sera_cli.train.tutor import attending, lora, model, trainer
 from sera_cli.train.worker import told
 from sera_cli.types import Value
 
@@ -147,7 +146,7 @@ def _student(course: Course, start: dict[str, Any]) -> Any:
     import torch
 
     recipe = course.recipe
-    student = model(course, kernel(course.student.base, recipe.attention))
+    student = model(course, attending(course))
     if recipe.checkpointing:
         getattr(student, "activation_checkpointing_enable", student.gradient_checkpointing_enable)()
     if recipe.method != "full":

@@ -56,7 +56,7 @@ def attending(course: Course) -> Kernel:
     """How the student attends. Context parallelism knows one kernel, and lets documents of a row see each other."""
     if course.layout.context_parallel > 1:
         return Kernel(name="sdpa", isolated=False)
-    return kernel(course.student.base, course.recipe.attention)
+    return kernel(course.student.base, course.recipe.attention, half=half(course.recipe))
 
 
 def room(course: Course, chosen: Kernel) -> int:
