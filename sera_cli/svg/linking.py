@@ -7,8 +7,8 @@ these are not sure. What could mean more than FEW has none. Python, of which mor
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from pathlib import PurePosixPath
-from posixpath import dirname, join, normpath
+from functools import lru_cache
+from posixpath import basename, dirname, join, normpath
 
 from sera_cli.svg.found import Calls
 from sera_cli.svg.languages import LANGUAGES
@@ -57,24 +57,27 @@ class _Family:
 
     def __init__(self, files: list[Calls]) -> None:
         self.files = {file.path: file for file in files}
-        self.named: defaultdict[tuple[str, ...], set[Place]] = defaultdict(set)
+        self.named: defaultdict[tuple[str, ...], list[Place]] = defaultdict(list)
+        self.near: dict[str, list[str]] = {}
         self.folders: defaultdict[str, set[str]] = defaultdict(set)
         for file in files:
-            folder = str(PurePosixPath(file.path).parent)
-            self.folders[PurePosixPath(folder).name].add(folder)
+            folder = _folder(file.path)
+            self.folders[basename(folder)].add(folder)
             for name in file.bodies:
                 self._know(file.path, folder, name)
 
     def _know(self, path: str, folder: str, name: str) -> None:
         owner, _, bare = name.rpartition(".")
-        self.named["file", path, name].add((path, name))
-        self.named["folder", folder, name].add((path, name))
-        self.named["member", owner.rpartition(".")[2], bare].add((path, name))
-        self.named["method" if owner else "repository", bare].add((path, name))
+        place = (path, name)
+        self.named["file", path, name].append(place)
+        self.named["folder", folder, name].append(place)
+        self.named["member", owner.rpartition(".")[2], bare].append(place)
+        self.named["method" if owner else "repository", bare].append(place)
 
     def links(self) -> dict[Place, dict[str, bool]]:
         found: dict[Place, dict[str, bool]] = {}
         for file in self.files.values():
+            self.near = {}
             for name, calls in file.bodies.items():
                 own, called = f"{file.path}::{name}", dict[str, bool]()
                 for receiver, callee in calls:
@@ -92,7 +95,7 @@ class _Family:
         """
         language = _KNOWN[file.language]
         owner = name.rpartition(".")[0]
-        folder = str(PurePosixPath(file.path).parent)
+        folder = _folder(file.path)
         if receiver in language.selves:
             own = f"{owner}.{callee}"
             known = self._meant(("file", file.path, own), ("folder", folder, own))
@@ -101,9 +104,13 @@ class _Family:
             return self._imported(file, source, callee)
         if receiver:
             return self._of(file, receiver, callee)
-        keys = [("file", file.path, f"{owner}.{callee}")] if language.implicit and owner else []
-        beyond = {"file": (), "folder": (("folder", folder, callee),), "repository": (("repository", callee),)}
-        known = self._meant(*keys, ("file", file.path, callee), *beyond[language.reach])
+        keys: list[tuple[str, ...]] = []
+        if language.implicit and owner:
+            keys.append(("file", file.path, f"{owner}.{callee}"))
+        keys.append(("file", file.path, callee))
+        if language.reach != "file":
+            keys.append(("folder", folder, callee) if language.reach == "folder" else ("repository", callee))
+        known = self._meant(*keys)
         return known or self._perhaps("repository", *(["method"] if language.implicit else []), name=callee)
 
     def _of(self, file: Calls, receiver: str, callee: str) -> Targets:
@@ -121,16 +128,23 @@ class _Family:
 
     def _perhaps(self, *kinds: str, name: str) -> Targets:
         """All that has a name."""
-        return _few(set[Place]().union(*(self.named.get((kind, name), ()) for kind in kinds)), sure=False)
+        return _few([place for kind in kinds for place in self.named.get((kind, name), ())], sure=False)
 
     def _imported(self, file: Calls, source: str, callee: str) -> Targets:
         """What an import brings: of a file named relative to this one, or of a folder whose path ends the import's."""
         if source.startswith("."):
-            base = normpath(join(dirname(file.path), source))
-            places = [f"{stem}{ending}" for stem in (base, base.removesuffix(".js")) for ending in _ENDINGS]
-            return self._meant(*(("file", place, callee) for place in places if place in self.files)) or NOTHING
+            if source not in self.near:
+                base = normpath(join(dirname(file.path), source))
+                places = (f"{stem}{ending}" for stem in (base, base.removesuffix(".js")) for ending in _ENDINGS)
+                self.near[source] = [place for place in places if place in self.files]
+            return self._meant(*(("file", place, callee) for place in self.near[source])) or NOTHING
         folders = [one for one in self.folders[source.rpartition("/")[2]] if f"/{source}".endswith(f"/{one}")]
         return (self._meant(("folder", max(folders, key=len), callee)) if folders else None) or NOTHING
+
+
+@lru_cache(1)
+def _folder(path: str) -> str:
+    return dirname(path) or "."
 
 
 def _few(places: Collection[Place], *, sure: bool) -> Targets:
