@@ -2,7 +2,12 @@ import pytest
 
 from sera_cli.errors import ConfigError
 from sera_cli.knobs import Train
+from sera_cli.train import worker
+from sera_cli.train.course import Course, write
+from sera_cli.train.layout import Layout
 from sera_cli.train.recipe import Recipe, changes, names, recipe
+from sera_cli.train.rows import rows
+from tests.students import sample, tiny
 
 VALID = """
 method = "full"
@@ -122,3 +127,15 @@ def test_an_unknown_recipe_is_answered_with_those_there_are(tmp_path):
 def test_a_recipe_for_the_other_method_is_refused():
     with pytest.raises(ConfigError, match="recipe paper-8b is for full, and the method is lora"):
         recipe("paper-8b", method="lora")
+
+
+@pytest.mark.parametrize("name", [name for name in names() if not name.startswith("rehearsal")])
+def test_every_recipe_for_a_real_student_runs_on_a_tiny_one(tmp_path, name):
+    if recipe(name).method == "qlora":
+        pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    course = Course(student=tiny(), recipe=recipe(name, changes={"epochs": 1, "batch": 2}), layout=Layout(cpu=True))
+    write(tmp_path / "t", course, rows([sample(number) for number in range(4)], tiny()), [])
+
+    worker.work(tmp_path / "t")
+    weights = {"full": "model.safetensors"}.get(recipe(name).method, "adapter_model.safetensors")
+    assert (tmp_path / "t" / "result" / weights).is_file()

@@ -37,7 +37,7 @@ def arguments(course: Course, folder: Path, *, steps: int, accumulation: int) ->
         warmup_steps=warmup(recipe, steps), weight_decay=recipe.weight_decay, adam_beta1=recipe.betas[0],
         adam_beta2=recipe.betas[1], adam_epsilon=recipe.epsilon, max_grad_norm=recipe.max_grad_norm,
         bf16=half(recipe) and on_gpu, fp16=False, tf32=None, checkpointing=recipe.checkpointing,
-        activation_offloading=recipe.offload,
+        activation_offloading=recipe.offload and on_gpu,  # a CPU has no other memory to move them to
         torch_compile=False, use_liger_kernel=False, use_cache=False, auto_find_batch_size=False,
         trust_remote_code=False, ddp_find_unused_parameters=False, ddp_timeout=7200,
         # when to evaluate and to save is said by callbacks, at the ends of epochs
