@@ -5,7 +5,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sera_cli.train.log import Log
 from sera_cli.train.metrics import Lot
@@ -119,6 +123,40 @@ def test_a_line_torn_by_a_kill_is_cut_off(tmp_path: Path) -> None:
     again.begin(after=1)
     again.step(2, LOGS)
     assert steps(tmp_path) == [1, 2]
+
+
+@settings(max_examples=20)
+@given(every=st.integers(1, 9), kills=st.lists(st.tuples(st.integers(1, 24), st.binary(max_size=30)), max_size=5))
+def test_wherever_it_was_killed_the_file_comes_to_hold_what_an_undisturbed_one_holds(
+    every: int, kills: list[tuple[int, bytes]]
+) -> None:
+    """A checkpoint is made after so many steps; each kill comes after some step, in the middle of writing a row."""
+    with TemporaryDirectory() as whole, TemporaryDirectory() as broken:
+        attempt(log(Path(whole)), 0, 24, every)
+        saved = 0
+        for last, torn in kills:
+            attempt(log(Path(broken)), saved, last, every)
+            saved = max(saved, last // every * every)
+            with (Path(broken) / "metrics.jsonl").open("ab") as file:
+                file.write(torn.replace(b"\n", b""))
+        attempt(log(Path(broken)), saved, 24, every)
+        assert untimed(Path(broken)) == untimed(Path(whole))
+
+
+def attempt(book: Log, after: int, last: int, every: int) -> None:
+    book.begin(after=after or -1)
+    if not after:
+        book.heldout("base", 0, 2.0)
+    for number in range(after + 1, last + 1):
+        book.step(number, LOGS)
+        if number % every == 0:
+            book.heldout("epoch", number, 1.0)
+            book.sync()
+
+
+def untimed(folder: Path) -> list[dict[str, Any]]:
+    timed = ("seconds", "tokens_per_second")
+    return [{key: value for key, value in row.items() if key not in timed} for row in written(folder)]
 
 
 def test_a_row_is_in_the_file_when_the_process_is_killed_right_after_it(tmp_path: Path) -> None:

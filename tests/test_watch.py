@@ -143,7 +143,7 @@ def test_a_training_is_watched_to_its_end_and_tensorboard_reads_the_same(folder:
 def test_a_training_that_breaks_keeps_what_was_saved_before_and_saves_nothing_after(folder: Path) -> None:
     recipe = FULL.model_copy(update={"learning_rate": 1e30, "save_every": 1})
     courses.rewrite(folder, a_course().model_copy(update={"recipe": recipe}))
-    with pytest.raises(ModelError, match=r"^training was stopped at step 2: its gradient is nan; lower train"):
+    with pytest.raises(ModelError, match=r"stopped at step 2: its gradient is nan; .* by step 1 is kept$"):
         worker.work(folder)
     assert sorted(path.name for path in folder.glob("checkpoint-*")) == ["checkpoint-1"]
     assert not (folder / "result").exists()

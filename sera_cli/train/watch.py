@@ -32,7 +32,10 @@ def callbacks(course: Course, folder: Path) -> list[Any]:
     lost = Lost(course.recipe)
 
     class Watch(TrainerCallback):  # type: ignore[misc]
+        saved = 0
+
         def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+            self.saved = state.global_step
             if log:
                 log.begin(after=state.global_step or -1)
 
@@ -40,6 +43,7 @@ def callbacks(course: Course, folder: Path) -> list[Any]:
             if not logs or "loss" not in logs:
                 return
             why = lost.after(state.global_step, logs["loss"], logs.get("grad_norm"))
+            why += f"; what it had learned by step {self.saved} is kept" if why and self.saved else ""
             if log:
                 log.step(state.global_step, logs, peak())
                 if why:
@@ -52,7 +56,8 @@ def callbacks(course: Course, folder: Path) -> list[Any]:
             if log:
                 log.heldout(_who(state), state.global_step, metrics["eval_loss"])
 
-        def on_save(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
+        def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
+            self.saved = state.global_step
             if log:
                 log.sync()
 
