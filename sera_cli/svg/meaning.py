@@ -8,7 +8,7 @@ object to each class's of that name; these are not sure. What could mean more th
 import builtins
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from pathlib import PurePosixPath
+from posixpath import dirname
 from typing import NamedTuple
 
 from sera_cli.svg.graph import EVERYDAY, Body, Chain, Import, Module
@@ -45,7 +45,10 @@ class _Repository:
 
     def __init__(self, modules: Iterable[Module]) -> None:
         self.modules = {_place(module.path): module for module in modules}
-        self.folders = {str(folder) for place in self.modules for folder in PurePosixPath(place).parents}
+        self.folders = {"."}
+        for place in self.modules:
+            while (place := dirname(place)) and place not in self.folders:
+                self.folders.add(place)
         self.tops: defaultdict[str, set[str]] = defaultdict(set)
         packages = {place for place, module in self.modules.items() if module.path.endswith("__init__.py")}
         for place in {*self.modules, *self.folders} - {"."}:

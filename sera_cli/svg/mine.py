@@ -244,7 +244,7 @@ def _edges(calls: _Calls) -> tuple[tuple[str, str, bool], ...]:
 
 def _some(names: Mapping[str, bool]) -> tuple[str, ...]:
     """The first few, sure ones before others."""
-    return tuple(sorted(names, key=lambda one: (not names[one], one))[:NEIGHBOURS])
+    return tuple(sorted(names, key=lambda one: (not names[one], one))[:NEIGHBOURS]) if names else ()
 
 
 def _held_out(drawn: list[Drawn], seed: int, *, whole_names: bool) -> set[str]:
