@@ -45,6 +45,12 @@ def test_what_was_mined_is_told_by_language_and_folder_and_what_was_left_out_by_
     assert ["javascript", "web/ui", "1", "3"] in rows
     assert ["trivial", "body", "1"] in rows
     assert ["test", "1"] in rows
+    assert ["not", "the", "Python", "of", "this", "interpreter", "1"] in rows
+    told = " ".join(said.err.split())
+    assert "2 functions in 4 files, 1 of them kept back for evaluation." in told
+    assert "Not read: c.py (not the Python of this interpreter, line 1)." in told
+    assert f"Every function, and why it is left out: sera mine {shop} --jsonl --all" in told
+    assert "rehearsal" not in told
     assert (shop / ".sera/runs/r/1-functions.jsonl").exists()
 
 
@@ -54,7 +60,8 @@ def test_json_is_one_document_with_the_counts(shop: Path, capsys: Captured) -> N
     assert found["stages"]["functions"] == 2
     assert found["mined"] == {
         "files": 4, "languages": {"javascript": 1, "python": 1}, "left_out": {"test": 1, "trivial body": 1},
-        "not_read": {"not the Python of this interpreter, line 1": 1}, "missing": {},
+        "not_read": {"not the Python of this interpreter": 1}, "missing": {},
+        "unread": {"c.py": "not the Python of this interpreter, line 1"},
     }  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """`sera mine`: the functions of a repository that rollouts set out from, and what is left out and why."""
 
 import inspect
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
 from itertools import islice
@@ -26,6 +27,12 @@ DECIDES = ("commits", "focus", "languages", "seed", "ignored")
 
 FOLDERS = 20
 """Rows of the table of languages and folders; what lies in more is one row."""
+
+UNREAD = 5
+"""Files named that could not be read; of more, the count is told."""
+
+LINE = re.compile(r", line \d+$")
+"""Where in a file the reason stands for which it was not read."""
 
 MEMORY = "pages.sqlite"
 """In the cache folder: what the files of all repositories held that were mined."""
@@ -112,7 +119,9 @@ def memory(asked: Asked) -> Path | None:
 
 
 def summary(job: Job) -> dict[str, Any]:
-    """What a run mined, in numbers: functions by language, and what was left out or not read, by reason."""
+    """What a run mined, in numbers: functions by language, and what was left out or not read, by reason; and the files
+    not read, each with why.
+    """
     from sera_cli import store
     from sera_cli.types import Function
 
@@ -122,14 +131,27 @@ def summary(job: Job) -> dict[str, Any]:
         "files": note.get("files", 0),
         "languages": dict(languages.most_common()),
         "left_out": note.get("skipped", {}),
-        "not_read": dict(Counter(reason for _, reason in note.get("unreadable", ())).most_common()),
+        "not_read": by_reason(note.get("unreadable", ())),
+        "unread": dict(note.get("unreadable", ())),
         "missing": note.get("missing", {}),
     }
+
+
+def by_reason(unread: "Iterable[tuple[str, str]]") -> dict[str, int]:
+    """How many files were not read, by reason, wherever in a file that stands; most first."""
+    return dict(Counter(LINE.sub("", reason) for _, reason in unread).most_common())
+
+
+def named(unread: "Sequence[tuple[str, str]]") -> str:
+    """The first few files that were not read, with why."""
+    some = ", ".join(f"{path} ({reason})" for path, reason in unread[:UNREAD])
+    return some + (f", and {len(unread) - UNREAD:,} more; --json names them all" if len(unread) > UNREAD else "")
 
 
 def _run(asked: Asked) -> None:
     """Makes a run, and says what is where and how to have what was left out."""
     from sera_cli import store
+    from sera_cli.cli import job as jobs
     from sera_cli.cli.specialize import mine
     from sera_cli.svg.syntax.caught import INSTALL
     from sera_cli.types import Function
@@ -137,14 +159,27 @@ def _run(asked: Asked) -> None:
     job = mine(asked)
     if asked.dry_run or asked.json:
         return
-    show("")
-    show(table(("language", "folder", "functions", "lines"), _rows(store.scan(job.run.functions, Function))))
     note = store.about(job.run.functions, Function)
-    if left_out := note.get("skipped"):
-        show("")
-        show(table(("left out", "functions"), left_out.items()))
+    unread = note.get("unreadable", ())
+    functions = list(store.scan(job.run.functions, Function))
+    show(table(("language", "folder", "functions", "lines"), _rows(functions)))
+    _count("left out", "functions", note.get("skipped", {}))
+    _count("not read", "files", by_reason(unread))
+    show("")
+    heldout = sum(function.heldout for function in functions)
+    where = f"in {note.get('files', 0):,} files, {heldout:,} of them kept back for evaluation"
+    say(f"{len(functions):,} functions {where}.", prose=True)
+    if unread:
+        say(f"Not read: {named(unread)}.", prose=True)
     if missing := note.get("missing"):
         say(f"Files in {', '.join(missing)} were not read, for want of their grammars: {INSTALL}", prose=True)
+    say(f"Every function, and why it is left out: sera mine {jobs.named(asked.repo)} --jsonl --all")
+
+
+def _count(what: str, of: str, counts: dict[str, int]) -> None:
+    if counts:
+        show("")
+        show(table((what, of), counts.items()))
 
 
 def _since(commit: str, agent: str) -> str:

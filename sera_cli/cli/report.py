@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sera_cli.cli import curve, money, stages
 from sera_cli.cli import job as jobs
 from sera_cli.cli.job import Job
-from sera_cli.cli.mine import summary
+from sera_cli.cli.mine import by_reason, summary
 from sera_cli.console import say, show, table
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Outcome:
 
 
 def report(job: Job, outcome: Outcome) -> dict[str, Any]:
-    """The document of `--json`. `recall` and `loss` are null where there is nothing to tell. Of the loss, `heldout` are
-    those of the base, after epochs and of the agent, by step.
+    """The document of `--json`. `recall` and `loss` are null where there is nothing to tell. `heldout` are the losses on
+    what was held out, of the base, after epochs and of the agent.
 
     `dropped` counts what did not become a sample, by `origin: reason`.
     """
@@ -43,6 +43,7 @@ def report(job: Job, outcome: Outcome) -> dict[str, Any]:
     from sera_cli.types import Sample
 
     found = survey(job.run, order_of(job.run), job.config.verify.threshold)
+    held = curve.metrics(job.run).heldout if outcome.trained else ()
     samples = [sample.tokens for sample in store.scan(job.run.samples, Sample)]
     return {
         "run": str(job.run.folder),
@@ -52,7 +53,8 @@ def report(job: Job, outcome: Outcome) -> dict[str, Any]:
         "recall": _recall(found.recalls),
         "tokens": sum(samples),
         "dropped": store.about(job.run.samples, Sample).get("dropped", {}) if job.run.samples.exists() else {},
-        "loss": _loss(job, outcome.trained),
+        "loss": _loss(outcome.trained),
+        "heldout": [{"step": row.get("step"), "loss": row["loss"], "of": row["heldout"]} for row in held],
         "agent": f"{outcome.card.name}@{outcome.card.version}" if outcome.card else None,
         "spend": money.told(job, found.usage),
         "redacted": counted((job.run.functions, job.run.explored, job.run.issues, job.run.reproduced)),
@@ -80,7 +82,7 @@ def close(job: Job, outcome: Outcome) -> None:
         agent = f"{outcome.card.name}@{outcome.card.version}"
         say(f"Agent {agent} is registered. Next:")
         say(f'    sera agents show {agent}\n    sera chat {jobs.named(job.asked.repo)} -a {outcome.card.name} -p "…"')
-    if job.rehearsing:
+    if job.rehearsing and outcome != Outcome():
         say(jobs.real_run(job.asked.repo))
         say(REHEARSAL, prose=True)
 
@@ -105,14 +107,12 @@ def _recall(recalls: Iterable[float | None]) -> dict[str, Any]:
     }
 
 
-def _loss(job: Job, trained: "Trained | None") -> dict[str, Any]:
-    held = curve.metrics(job.run).heldout if trained else ()
+def _loss(trained: "Trained | None") -> dict[str, float | None]:
     return {
         "first": trained.loss_first if trained else None,
         "last": trained.loss_last if trained else None,
         "heldout_base": trained.heldout_base if trained else None,
         "heldout_agent": trained.heldout_agent if trained else None,
-        "heldout": [{"step": row.get("step"), "loss": row["loss"], "of": row["heldout"]} for row in held],
     }
 
 
@@ -129,7 +129,7 @@ def _rows(job: Job, outcome: Outcome, found: dict[str, Any]) -> list[tuple[str, 
     if outcome.prepared:
         rows.append(("samples", counts["samples"], _prepared(outcome.prepared)))
     if outcome.trained:
-        rows.append(("train", outcome.trained.steps, _trained(found["loss"])))
+        rows.append(("train", outcome.trained.steps, _trained(found)))
     return rows
 
 
@@ -139,7 +139,7 @@ def _mined(job: Job) -> str:
 
     note = store.about(job.run.functions, Function)
     heldout = sum(function.heldout for function in store.scan(job.run.functions, Function))
-    unread = Counter(reason for _, reason in note.get("unreadable", ()))
+    unread = by_reason(note.get("unreadable", ()))
     parts = [f"in {note.get('files', 0)} files; {heldout} kept back for evaluation"]
     parts += [f"left out: {_listed(note['skipped'])}"] if note.get("skipped") else []
     parts += [f"not read: {_listed(unread)}"] if unread else []
@@ -186,6 +186,6 @@ def _dropped(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{origin} ({', '.join(said)})" for origin, said in reasons.items()) or "none"
 
 
-def _trained(loss: dict[str, Any]) -> str:
-    held = " → ".join(f"{one['loss']:.2f}" for one in loss["heldout"])
+def _trained(found: dict[str, Any]) -> str:
+    held, loss = " → ".join(f"{one['loss']:.2f}" for one in found["heldout"]), found["loss"]
     return f"steps; loss {loss['first']:.2f} → {loss['last']:.2f}" + (f"; held out {held}" if held else "")

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 ROWS = 40
 """Rows of the table; of what is more, only the count is told."""
 
-UNREAD = 5
-"""Files named that could not be read; of more, the count is told."""
-
 KEYS = ("path", "name", "line", "end_line", "language", "id", "signature")
 
 
@@ -32,7 +29,7 @@ def learnt_from(agent: str) -> str:
 
 def since(job: Job, rev: str, *, lines: bool) -> None:
     """Tells what changed, as a table, as a function a `line`, or as one document."""
-    from sera_cli.cli.mine import memory
+    from sera_cli.cli.mine import memory, named
     from sera_cli.svg.changes import compare
 
     chosen, then = job.generation, _at(job, rev)
@@ -49,7 +46,8 @@ def since(job: Job, rev: str, *, lines: bool) -> None:
     else:
         _tell(found.changes, counts, then.commit)
     if found.unread and not job.asked.json:
-        say(_unread(found.unread), prose=True)
+        some = named([*found.unread.items()])
+        say(f"Not compared, because a version of them cannot be read: {some}.", prose=True)
 
 
 def _at(job: Job, rev: str) -> "Checkout":
@@ -77,12 +75,6 @@ def _tell(found: "list[Change]", counts: dict[str, int], then: str) -> None:
 
 def _shown(change: "Change") -> tuple[object, ...]:
     return change.kind, change.function.name, f"{change.function.path}:{change.function.line}"
-
-
-def _unread(files: dict[str, str]) -> str:
-    some = ", ".join(f"{path} ({why})" for path, why in [*files.items()][:UNREAD])
-    more = f", and {len(files) - UNREAD:,} more" if len(files) > UNREAD else ""
-    return f"Not compared, because a version of them cannot be read: {some}{more}."
 
 
 def _more(rest: "Iterable[Change]") -> str:

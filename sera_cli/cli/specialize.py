@@ -20,7 +20,7 @@ def specialize(asked: Asked) -> None:
 
 
 def mine(asked: Asked) -> Job:
-    """A run with the functions that rollouts set out from."""
+    """A run with the functions that rollouts set out from. What it has is for the caller to show."""
     return _verb(asked, _mine)
 
 
@@ -46,6 +46,8 @@ Road = Callable[[Job, Board], Outcome]
 def _verb(asked: Asked, road: Road, *, after: str = "") -> Job:
     job = open_job(asked)
     need(job, after)
+    if road is not _mine:
+        _say_teacher(job)
     _say_first(job)
     if asked.dry_run:
         foretell(job, road.__name__.removeprefix("_"))
@@ -54,7 +56,10 @@ def _verb(asked: Asked, road: Road, *, after: str = "") -> Job:
         outcome = road(job, shown)
         found = report(job, outcome)
         _keep(job, outcome, found)
-    document(found) if asked.json else screen(job, outcome, found)
+    if asked.json:
+        document(found)
+    elif road is not _mine:
+        screen(job, outcome, found)
     close(job, outcome)
     return job
 
@@ -156,9 +161,7 @@ def _keep(job: Job, outcome: Outcome, found: dict[str, Any]) -> None:
     atomically(job.run.report, json.dumps(whole, indent=1, ensure_ascii=False).encode() + b"\n")
 
 
-def _say_first(job: Job) -> None:
-    from sera_cli.cli import money
-    from sera_cli.harness.money.prices import LOCAL
+def _say_teacher(job: Job) -> None:
     from sera_cli.redact import redact
 
     checkout = job.checkout
@@ -170,6 +173,13 @@ def _say_first(job: Job) -> None:
     else:
         where = redact(jobs.teacher_url(job))
         say(f"{job.teacher} at {where} is sent parts of {checkout.name}; nothing else leaves here.")
+
+
+def _say_first(job: Job) -> None:
+    from sera_cli.cli import money
+    from sera_cli.harness.money.prices import LOCAL
+
+    checkout = job.checkout
     say(f"{checkout.name} at {checkout.commit[:12]}, run {job.run.name}")
     free = money.price(job) is LOCAL and not job.rehearsing and not job.teacher.startswith("vllm:")
     notes = {
