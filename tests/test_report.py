@@ -1,5 +1,6 @@
 """What the screen at the end says of a run, read off files that are written here."""
 
+import json
 from pathlib import Path
 
 from sera_cli import store
@@ -12,6 +13,7 @@ from sera_cli.git import Checkout
 from sera_cli.knobs import Config
 from sera_cli.runs import Run
 from sera_cli.svg.pipeline import Goal, Tally
+from sera_cli.train.sft import Trained
 from sera_cli.types import Function, Policy, Task, Trajectory, Verdict
 
 GOAL = Goal(first=11, second=7, threshold=0.5)
@@ -92,3 +94,22 @@ def test_generation_that_stopped_says_which_of_the_two_ends_it_came_to() -> None
     assert report.stopped(Tally(used=60, functions=20, left=0, first=12, second=5), GOAL) == (
         "Generation stopped because all 20 functions are used up, each asked about 3 times: "
         "12 first and 5 second rollouts may teach, 11 and 7 were wanted.")
+
+
+def test_held_out_losses_are_told_from_the_base_over_the_epochs_to_the_agent(tmp_path: Path) -> None:
+    mined(tmp_path)
+    job = a_job(tmp_path)
+    job.run.training.mkdir()
+    held = (("base", 0, 2.0), ("epoch", 4, 1.5), ("agent", 8, 1.25))
+    told = [{"steps": 8}, *({"heldout": who, "step": step, "loss": loss, "samples": 2} for who, step, loss in held)]
+    job.run.metrics.write_text("".join(json.dumps(row) + "\n" for row in told))
+    trained = Trained(
+        loss_first=2.5, loss_last=0.5, heldout_base=2.0, heldout_agent=1.25, tokens=9, steps=8, seconds=1.0,
+        data_digest="d",
+    )  # fmt: skip
+    outcome = Outcome(trained=trained)
+    assert report.report(job, outcome)["heldout"] == [
+        {"step": 0, "loss": 2.0, "of": "base"}, {"step": 4, "loss": 1.5, "of": "epoch"},
+        {"step": 8, "loss": 1.25, "of": "agent"},
+    ]  # fmt: skip
+    assert rows(job, outcome)["train"] == "steps; loss 2.50 → 0.50; held out 2.00 → 1.50 → 1.25"

@@ -32,8 +32,8 @@ class Outcome:
 
 
 def report(job: Job, outcome: Outcome) -> dict[str, Any]:
-    """The document of `--json`. `recall` and `loss` are null where there is nothing to tell. `heldout` are the losses on
-    what was held out, of the base, after epochs and of the agent.
+    """The document of `--json`. `recall` and `loss` are null where there is nothing to tell. `heldout` are
+    the losses on what was held out, of the base, after epochs and of the agent.
 
     `dropped` counts what did not become a sample, by `origin: reason`.
     """
