@@ -38,6 +38,7 @@ def test_only_the_adapter_is_saved_and_it_names_its_base(learned: Path) -> None:
 
     names = load_file(learned / "adapter_model.safetensors")
     assert {name.split(".")[-2] for name in names} == {"lora_A", "lora_B"} and len(names) == 2 * 7 * 2
+    assert {str(weight.dtype) for weight in names.values()} == {"torch.float32"}  # trl alone makes it bfloat16
     config = json.loads((learned / "adapter_config.json").read_text())
     assert (config["base_model_name_or_path"], config["r"], config["lora_alpha"]) == (tiny().name, 4, 16)
     assert not (learned / "model.safetensors").exists()

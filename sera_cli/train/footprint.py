@@ -107,14 +107,13 @@ def memory(shape: Shape, recipe: Recipe, layout: Layout) -> Memory:
     way = PLAIN[adapted] if not half else ADAPTED if adapted else MIXED
     tokens = -(-layout.tokens // layout.context_parallel)
     tuned, among = trainable(shape, recipe), layout.divided
-    master = 2 if recipe.method == "qlora" else MASTER  # over weights of 4 bits trl makes the adapter bfloat16
     weights = _weights(shape, recipe, half=half)
     kept, layer = _activations(shape, recipe, way, tokens)
     logits = _logits(shape, recipe, way, tokens)
     loose = 0 if layout.cpu else CONTEXT + round(LOOSE * (kept + max(layer, logits)))
     return Memory(
-        weights=weights // among, adapter=master * tuned // among if adapted else 0,
-        gradients=master * tuned // among, optimizer=MOMENTS[recipe.optimizer] * tuned // among,
+        weights=weights // among, adapter=MASTER * tuned // among if adapted else 0,
+        gradients=MASTER * tuned // among, optimizer=MOMENTS[recipe.optimizer] * tuned // among,
         kept=kept, layer=layer, logits=logits, shared=_shared(shape, recipe, layout, half=half), overhead=loose,
     )  # fmt: skip
 
