@@ -63,7 +63,7 @@ class Editor:
             return f"The file {path} is empty."
         if not 1 <= first <= last <= count:
             return f"Invalid `view_range` {span}: {path} has lines 1 to {count}."
-        return f"{_shown(path, first, last, count)}\n{_numbered(text.lines[first - 1 : last], first)}"
+        return f"{shown(path, first, last, count)}\n{_told(text.lines[first - 1 : last], first)}"
 
     def _listing(self, path: str) -> str:
         where = shlex.quote(path)
@@ -118,9 +118,9 @@ class Editor:
     def _put(self, path: str, before: str, after: "_Text", line: int, count: int) -> str:
         self._sandbox.write(path, after.raw)
         self._undo.setdefault(path, []).append(before)
-        first, last = max(1, line - CONTEXT), min(len(after.lines), line + count - 1 + CONTEXT)
-        snippet = _numbered(after.lines[first - 1 : last], first)
-        return f"The file {path} has been edited. {_shown(path, first, last, len(after.lines))}\n{snippet}"
+        first, last = around(line, count, len(after.lines))
+        snippet = _told(after.lines[first - 1 : last], first)
+        return f"The file {path} has been edited. {shown(path, first, last, len(after.lines))}\n{snippet}"
 
 
 class _Text(NamedTuple):
@@ -160,14 +160,24 @@ def _starts(text: str, part: str) -> list[int]:
     return lines
 
 
-def _shown(path: str, first: int, last: int, count: int) -> str:
-    return f"Here are lines {first} to {last} of {path}, which has {count}:"
+def shown(path: str, first: int, last: int, count: int | None) -> str:
+    """What stands above lines that are shown; `count` is how many the file has, where that is known."""
+    return f"Here are lines {first} to {last} of {path}{'' if count is None else f', which has {count}'}:"
 
 
-def _numbered(lines: list[str], first: int) -> str:
-    """As `cat -n` prints them; secrets go first, or a cut could leave one half."""
-    cut = _cut(redact("\n".join(lines))).split("\n")
-    return "\n".join(f"{number:6}\t{line}" for number, line in enumerate(cut, first))
+def around(line: int, count: int, most: int) -> tuple[int, int]:
+    """The first and the last line to show of a file of `most` when `count` lines from `line` on were edited."""
+    return max(1, line - CONTEXT), min(most, line + count - 1 + CONTEXT)
+
+
+def numbered(lines: list[str], first: int) -> str:
+    """As `cat -n` prints them."""
+    return "\n".join(f"{number:6}\t{line}" for number, line in enumerate(lines, first))
+
+
+def _told(lines: list[str], first: int) -> str:
+    """Secrets go first, or a cut could leave one half."""
+    return numbered(_cut(redact("\n".join(lines))).split("\n"), first)
 
 
 def _cut(text: str) -> str:

@@ -65,7 +65,9 @@ class Answer:
             yield heard
         assert live.reply is not None
         usage = Usage(calls=1, prompt=len(self.prompt.ids), completion=written)
-        reply = self.mapping.reply(live.reply.model_copy(update={"usage": usage}))
+        owed, reply = self.mapping.end(live.reply.model_copy(update={"usage": usage}))
+        for heard in owed:
+            yield heard
         yield Ended(reply=reply, finish=_finish(reply, cut=cut))
 
     def _mapped(self, heard: list[Heard]) -> list[Heard]:

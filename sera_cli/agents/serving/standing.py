@@ -14,7 +14,8 @@ def noted(home: Path, url: str, names: Sequence[str]) -> Iterator[None]:
     """Notes for as long as it lasts that agents of these names are served at `url`, by this process."""
     place = home / "serving" / f"{os.getpid()}.json"
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps({"url": url, "agents": list(names), "owner": strays.mark()[strays.VARIABLE]}), encoding="utf-8")
+    note = {"url": url, "agents": list(names), "owner": strays.mark()[strays.VARIABLE]}
+    place.write_text(json.dumps(note), encoding="utf-8")
     try:
         yield
     finally:

@@ -1,0 +1,84 @@
+"""The tools of the clients that bring their own, as far as tools of ours stand for them: one row for each client."""
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+
+class Shell(NamedTuple):
+    """The client's tool for commands. `whole` holds the command as one text, `words` as a list behind a shell's own."""
+
+    tool: str
+    argument: str
+    words: tuple[str, ...] = ()
+    described: str = ""
+    milliseconds: str = ""
+
+
+class Files(NamedTuple):
+    """The client's tools for files, and what it calls their arguments."""
+
+    read: str
+    edit: str
+    write: str
+    path: str
+    old: str
+    new: str
+    content: str
+    offset: str = "offset"
+    limit: str = "limit"
+
+
+class Client(NamedTuple):
+    """A client: known by its tools. Without `files`, edits go through its shell.
+
+    `others` are tools of its own that the agent is not offered: their descriptions alone would fill its context.
+    """
+
+    name: str
+    shell: Shell
+    files: Files | None = None
+    others: frozenset[str] = frozenset()
+
+    @property
+    def tools(self) -> frozenset[str]:
+        """The tools that ours stand for."""
+        files = (self.files.read, self.files.edit, self.files.write) if self.files else ()
+        return frozenset({self.shell.tool, *files})
+
+
+CLIENTS = (
+    Client(
+        "Claude Code",
+        Shell("Bash", "command", described="description", milliseconds="timeout"),
+        Files("Read", "Edit", "Write", "file_path", "old_string", "new_string", "content"),
+        frozenset({
+            "Agent", "AskUserQuestion", "BashOutput", "CronCreate", "CronDelete", "CronList", "EnterPlanMode",
+            "EnterWorktree", "ExitPlanMode", "ExitWorktree", "Glob", "Grep", "KillBash", "KillShell", "LS", "LSP",
+            "ListMcpResourcesTool", "MultiEdit", "NotebookEdit", "NotebookRead", "ReadMcpResourceTool", "SendMessage",
+            "Skill", "SlashCommand", "Task", "TaskCreate", "TaskGet", "TaskList", "TaskOutput", "TaskStop",
+            "TaskUpdate", "TodoRead", "TodoWrite", "ToolSearch", "WebFetch", "WebSearch",
+        }),
+    ),
+    Client(
+        "opencode",
+        Shell("bash", "command", described="description", milliseconds="timeout"),
+        Files("read", "edit", "write", "filePath", "oldString", "newString", "content"),
+        frozenset({
+            "apply_patch", "batch", "codesearch", "glob", "grep", "invalid", "list", "lsp", "multiedit", "patch",
+            "plan_enter", "plan_exit", "question", "skill", "task", "todoread", "todowrite", "webfetch", "websearch",
+        }),
+    ),
+    Client(
+        "Codex", Shell("exec_command", "cmd"),
+        others=frozenset({"apply_patch", "update_plan", "view_image", "write_stdin", "web_search"}),
+    ),
+    Client(
+        "Codex, older", Shell("shell", "command", words=("bash", "-lc"), milliseconds="timeout_ms"),
+        others=frozenset({"apply_patch", "update_plan", "view_image"}),
+    ),
+)  # fmt: skip
+
+
+def client(tools: Mapping[str, object] | Collection[str]) -> Client | None:
+    """The client that brings tools of these names; None where no client's are all there."""
+    return next((one for one in CLIENTS if one.tools <= set(tools)), None)
