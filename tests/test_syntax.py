@@ -152,3 +152,13 @@ def test_broken_syntax_that_a_macro_explains_is_none() -> None:
     text = "int f(int a) {\n  A_BEGIN\n  a = g(a);\n  A_END\n  if (a == 0) { return 1; }\n  return a;\n}\n"
     assert [(one.name, one.line, one.end_line, one.reason) for one in found(text, ".c")] == [("f", 1, 7, "")]
     assert "A_BEGIN" in found(text, ".c")[0].text
+
+
+def test_javascript_with_the_types_of_flow_is_read_past_them() -> None:
+    text = ("// @flow\nimport typeof T from './t';\nexport opaque type Id = string;\n"
+            "type Props = {|\n  +name: ?string,\n  ...\n|};\nfunction pick(a: ?Props, b?: {c: number, ...}): ?string {\n"
+            "  const n = (a: any);\n  return n ? g(n) : null;\n}\n")
+    (one,) = found(text)
+    assert (one.name, one.line, one.end_line, one.branches, one.reason) == ("pick", 8, 11, 1, "")
+    assert one.signature == "function pick(a: ?Props, b?: {c: number, ...}): ?string"
+    assert one.text.startswith("function pick(a: ?Props")

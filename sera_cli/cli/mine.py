@@ -262,4 +262,6 @@ def _draw(found: "Mined", file: Path) -> None:
     if file.suffix not in kinds:
         raise ConfigError(f"{file}: its ending should say how to draw it: {', '.join(kinds)}")
     atomically(file, kinds[file.suffix](found).encode("utf-8", "backslashreplace"))
-    say(f"{file}: {len(found.functions)} functions, {len(found.calls)} calls, by name and never exact", prose=True)
+    unsure = sum(not sure for _, _, sure in found.calls)
+    calls = f"{len(found.calls):,} calls, {unsure:,} of them dashed or ambiguous: each may be one of a few"
+    say(f"{file}: {len(found.functions):,} functions and {calls}. All are told by name, and never exact.", prose=True)

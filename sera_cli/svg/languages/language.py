@@ -34,6 +34,8 @@ class Language(NamedTuple):
     """A function or container decorated with this is a test."""
     stumbles: tuple[bytes, ...] = ()
     """What is blanked out, one after another, where syntax is broken and is less so without."""
+    instead: "Language | None" = None
+    """What a file is read as where that leaves less broken syntax in it, if that is installed."""
     noise: str = r"\b\B"
     """What is dropped from a name as it is written."""
     bodiless: str = "no body"

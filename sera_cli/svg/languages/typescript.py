@@ -1,6 +1,6 @@
 """TypeScript, with and without JSX."""
 
-from sera_cli.svg.languages.javascript import GENERATED, NOISE, SHARED, TESTS
+from sera_cli.svg.languages.ecmascript import GENERATED, NOISE, SHARED, TESTS
 from sera_cli.svg.languages.language import Language
 
 TYPESCRIPT = Language(

@@ -30,13 +30,12 @@ def read(path: str, content: bytes, language: Language, reason: str) -> tuple[li
     content = content.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in content:
         return "not text in UTF-8"
-    parser, cursor = tools(language)
-    root = mended(content, language, parser)
+    root, spoken = mended(content, language)
     if root is None:
         return "takes too long to parse"
     if root.has_error and _shattered(root):
         return f"syntax error{_where(root)}"
-    caught = catch(content, language, cursor, root)
+    caught = catch(content, spoken, tools(spoken)[1], root)
     if depth(caught) > DEEPEST:
         return "nested too deeply"
     named = list(names(caught))

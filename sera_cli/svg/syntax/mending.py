@@ -7,17 +7,30 @@ import re
 from typing import TYPE_CHECKING
 
 from sera_cli.svg.languages.language import Language
-from sera_cli.svg.syntax.caught import tree
+from sera_cli.svg.syntax.caught import installed, tools, tree
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
 MOST = 10_000
 """Places of broken syntax beyond which they are not counted."""
 
 
-def mended(content: bytes, language: Language, parser: "Parser") -> "Node | None":
-    """The syntax tree of a file, with the blanks that leave the least broken; None where parsing takes too long."""
+def mended(content: bytes, language: Language) -> "tuple[Node | None, Language]":
+    """The syntax tree of a file that has the least broken in it, and the language it was read as. No tree where parsing
+    takes too long.
+    """
+    root = _blanked(content, language)
+    if language.instead and installed(language.instead) and root and root.has_error:
+        other = _blanked(content, language.instead)
+        if other and _broken(other) < _broken(root):
+            return other, language.instead
+    return root, language
+
+
+def _blanked(content: bytes, language: Language) -> "Node | None":
+    """The tree with the blanks that leave the least broken."""
+    parser, _ = tools(language)
     root = tree(content, parser)
     for pattern in language.stumbles:
         if root is None or not root.has_error:
