@@ -156,7 +156,8 @@ def test_broken_syntax_that_a_macro_explains_is_none() -> None:
 
 def test_javascript_with_the_types_of_flow_is_read_past_them() -> None:
     text = ("// @flow\nimport typeof T from './t';\nexport opaque type Id = string;\n"
-            "type Props = {|\n  +name: ?string,\n  ...\n|};\nfunction pick(a: ?Props, b?: {c: number, ...}): ?string {\n"
+            "type Props = {|\n  +name: ?string,\n  ...\n|};\n"
+            "function pick(a: ?Props, b?: {c: number, ...}): ?string {\n"
             "  const n = (a: any);\n  return n ? g(n) : null;\n}\n")
     (one,) = found(text)
     assert (one.name, one.line, one.end_line, one.branches, one.reason) == ("pick", 8, 11, 1, "")
