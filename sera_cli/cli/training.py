@@ -9,6 +9,7 @@ from sera_cli.cli.stages import the_choice
 from sera_cli.console import Board, say
 
 if TYPE_CHECKING:
+    from sera_cli.train.choice import Choice
     from sera_cli.train.course import Course
     from sera_cli.train.sft import Trained
     from sera_cli.train.student import Student
@@ -57,14 +58,20 @@ def course_of(job: Job, student: "Student") -> tuple["Course", list["Sample"], l
     note = store.about(job.run.samples, Sample)
     _same_wire(note, job.run.samples, student)
     _as_asked(note, job)
-    choice, order = the_choice(job, student), note.get("order", "shuffle")
+    order = note.get("order", "shuffle")
     taught, heldout = _apart(samples(job, order))
+    choice = _chosen(job, student, taught)
     course = Course(
         student=student, recipe=choice.recipe, layout=choice.layout, seed=job.config.generate.seed,
         shuffle=order == "shuffle", data=data_digest(taught), heldout=data_digest(heldout), name=job.run.name,
         report_to=job.config.train.report_to, offline=job.config.privacy.offline, versions=versions(),
     )  # fmt: skip
     return course, taught, heldout
+
+
+def _chosen(job: Job, student: "Student", taught: list["Sample"]) -> "Choice":
+    """Recipe and layout for the longest of these samples, as a plan of them finds them too."""
+    return the_choice(job, student, max((sample.tokens for sample in taught), default=0))
 
 
 def _head(job: Job, course: "Course", taught: list["Sample"], step: int) -> None:
@@ -76,6 +83,8 @@ def _head(job: Job, course: "Course", taught: list["Sample"], step: int) -> None
     from sera_cli.train.layout import command
     from sera_cli.train.plan import told
 
+    if not course.student.rehearsal:
+        say(_chosen(job, course.student, taught).reason, prose=True)
     for line in told(training(job, course.student, course.recipe, course.layout, taught)):
         say(line, prose=True)
     if several(course.layout):
