@@ -145,6 +145,7 @@ def appearing(out: Path) -> Iterator[Path]:
         shutil.rmtree(out, ignore_errors=True)
         part.replace(out)
     except OSError as error:
-        raise DataError(f"{error.strerror or error}; nothing was kept of this training", out) from error
+        text = f"cannot be written ({error.strerror or error}); mend that, then the same command goes on"
+        raise DataError(text, out) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)

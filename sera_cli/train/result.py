@@ -24,24 +24,20 @@ TEMPLATE = "chat_template.jinja"
 def save(trainer: Any, course: Course, out: Path) -> None:
     """The folder `out`, which appears whole or not at all. Every process takes part, and the first one writes.
 
-    Safetensors, tokenizer, template and metrics; no file holds a path. Raises DataError where the disk refuses.
+    Safetensors, tokenizer, template and metrics; no file holds a path. Raises DataError for names that are not plain.
     """
     import torch
-    from safetensors import SafetensorError
 
     if course.recipe.method == "full" and half(course.recipe):
         trainer.model.to(torch.bfloat16)
     state = _state(trainer)
     if not trainer.is_world_process_zero():
         return
-    try:
-        with appearing(out) as part:
-            _weights(trainer.accelerator.unwrap_model(trainer.model), state, course, part)
-            plain(part)
-            tokenizer(course, part)
-            shutil.copy(out.with_name(METRICS), part / METRICS)
-    except SafetensorError as error:
-        raise DataError(f"the weights cannot be written ({error}); free some disk and go on", out) from error
+    with appearing(out) as part:
+        _weights(trainer.accelerator.unwrap_model(trainer.model), state, course, part)
+        plain(part)
+        tokenizer(course, part)
+        shutil.copy(out.with_name(METRICS), part / METRICS)
 
 
 def plain(folder: Path) -> None:
@@ -100,27 +96,35 @@ def _content(token: Any) -> Any:
 
 
 def _state(trainer: Any) -> dict[str, Any]:
-    """The weights whole and by their plain names, wherever they were; under LoRA those of the adapter."""
+    """The weights whole and by their plain names, wherever they were; under LoRA those of the adapter.
+
+    Every process takes part in putting them together, and the first one alone keeps them.
+    """
     if trainer.is_deepspeed_enabled:
-        held = trainer.accelerator.get_state_dict(trainer.model_wrapped)
+        held = trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}
     else:
         held = trainer.accelerator.unwrap_model(trainer.model).state_dict()
     adapting = any("lora_" in name for name in held)
-    chosen = {name: weight for name, weight in held.items() if "lora_" in name or not adapting}
-    return {WRAPPED.sub("", name): _whole(weight) for name, weight in chosen.items()}
-
-
-def _whole(weight: Any) -> Any:
-    """A weight that is divided among processes, put together on the CPU."""
-    return weight.full_tensor().cpu() if hasattr(weight, "full_tensor") else weight
+    state = {}
+    for name, weight in held.items():
+        if "lora_" in name or not adapting:
+            whole = weight.full_tensor().cpu() if hasattr(weight, "full_tensor") else weight
+            if trainer.is_world_process_zero():
+                state[WRAPPED.sub("", name)] = whole
+    return state
 
 
 def _weights(model: Any, state: dict[str, Any], course: Course, part: Path) -> None:
     if course.recipe.method == "full":
         model.config.use_cache = True
         model.config._name_or_path = course.student.name
-        model.save_pretrained(part, state_dict=state)
+        model.save_pretrained(part, state_dict={name: state[name] for name in state if name not in _tied(model)})
         return
     model.peft_config["default"].base_model_name_or_path = course.student.name
     model.save_pretrained(part, state_dict=state, save_embedding_layers=False)  # "auto" would ask the hub
     (part / "README.md").unlink(missing_ok=True)
+
+
+def _tied(model: Any) -> set[str]:
+    """Names of weights that are another one's as well; put together apart, they would be written twice."""
+    return set(model.all_tied_weights_keys) if model.config.get_text_config().tie_word_embeddings else set()

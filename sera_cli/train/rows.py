@@ -54,7 +54,7 @@ def rows(samples: Sequence[Sample], student: Student) -> list[Row]:
 
 
 def keep(found: Sequence[Row], folder: Path) -> None:
-    """Writes rows, one after the other, as a data set with columns id, input_ids, labels and length; of none nothing."""
+    """Writes rows, in their order, as a data set with columns id, input_ids, labels and length; of none nothing."""
     if found:
         _data_set(found).save_to_disk(folder)
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sera_cli.console import say
-from sera_cli.errors import DataError, ModelError, SeraError
+from sera_cli.errors import ConfigError, DataError, ModelError, SeraError
 from sera_cli.store import atomically
 from sera_cli.train import checkpoint, memory
 from sera_cli.train.course import RESULT, ROWS, Course, epoch_ends, read
@@ -54,6 +54,7 @@ def _work(course: Course, folder: Path) -> None:
     from sera_cli.train.watch import callbacks, measured
 
     tutor = trainer(course, folder)
+    laid_out(course, tutor.args.world_size, divided=tutor.is_fsdp_enabled or tutor.is_deepspeed_enabled)
     with tutor.args.main_process_first(local=False):
         if tutor.is_world_process_zero():
             checkpoint.tidy(folder)
@@ -69,6 +70,17 @@ def _work(course: Course, folder: Path) -> None:
     save(tutor, course, folder / RESULT)
 
 
+def laid_out(course: Course, processes: int, *, divided: bool) -> None:
+    """Raises ConfigError for processes that are not those of the course, which would train something else."""
+    layout = course.layout
+    if processes != layout.processes or divided != (layout.divided > 1):
+        there = f"{processes} processes that {'divide' if divided else 'each hold'} the model"
+        raise ConfigError(
+            f"{there} were started for the layout {layout.kind} of {layout.processes}; start them by accelerate.yaml, "
+            "which has no say where there is no GPU"
+        )
+
+
 def saves(course: Course, count: int) -> frozenset[int]:
     """The steps of a training on `count` rows after which it is saved: as the recipe says, else where epochs end.
 
@@ -81,8 +93,12 @@ def saves(course: Course, count: int) -> frozenset[int]:
 @contextmanager
 def told(folder: Path) -> Iterator[None]:
     """Tells in one line what a person can mend: a disk that is full, a GPU that is too small."""
+    from safetensors import SafetensorError
+
     try:
         yield
+    except SafetensorError as error:
+        raise _full(folder, str(error)) from error
     except OSError as error:
         if error.errno not in FULL:
             raise
