@@ -32,6 +32,12 @@ def test_a_header_is_of_the_language_that_it_is_written_in() -> None:
     assert read("a.h", b"static int f(int x) { return x + 1; }\n", "").language == "c"
 
 
+def test_a_header_of_objective_c_is_no_broken_c() -> None:
+    text = b"#import <A/A.h>\n@class B;\n@interface A : NSObject\n- (void)take:(B *)b;\n@end\n"
+    assert read("a.h", text, "").unreadable == "Objective-C"
+    assert read("a.h", b"int f(int a { return a;\n", "").unreadable == "syntax error, line 1"
+
+
 def test_what_is_no_file_to_read_is_said_why() -> None:
     file = TrackedFile(path="a.js", blob="1", size=1_000_000, mode="100644")
     assert unread(file) == ""

@@ -33,7 +33,8 @@ def test_what_changed_is_told_as_a_table_and_a_sentence(shop: Path, capsys: Capt
     assert mine(shop, "--since-commit", "v1") == 0
     said = capsys.readouterr()
     rows = [row.split() for row in said.out.splitlines()]
-    assert rows[1:4] == [["changed", "add", "src/a.py:2"], ["gone", "sub", "src/a.py:5"], ["new", "sub", "src/c.py:1"]]
+    assert rows[1:4] == [
+        ["changed", "src/a.py", "2", "add"], ["gone", "src/a.py", "5", "sub"], ["new", "src/c.py", "1", "sub"]]
     assert ": 1 new, 1 changed, 1 gone, 1 the same." in " ".join((said.out + said.err).split())
     assert not (shop / ".sera").exists()
 

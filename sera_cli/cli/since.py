@@ -66,7 +66,7 @@ def _row(change: "Change") -> dict[str, Any]:
 
 def _tell(found: "list[Change]", counts: dict[str, int], then: str) -> None:
     if found:
-        show(table(("since then", "function", "at"), map(_shown, found[:ROWS])))
+        show(table(("since then", "file", "line", "function"), map(_shown, found[:ROWS])))
         show("")
     more = _more(found[ROWS:])
     told = "{new:,} new, {changed:,} changed, {gone:,} gone, {same:,} the same".format(**counts)
@@ -74,7 +74,7 @@ def _tell(found: "list[Change]", counts: dict[str, int], then: str) -> None:
 
 
 def _shown(change: "Change") -> tuple[object, ...]:
-    return change.kind, change.function.name, f"{change.function.path}:{change.function.line}"
+    return change.kind, change.function.path, change.function.line, change.function.name
 
 
 def _more(rest: "Iterable[Change]") -> str:

@@ -29,6 +29,8 @@ LARGEST = 1_000_000
 
 _CPP_HEADER = pattern(rb"(?m)^\s*(class|namespace|template|using)\b|\b(public|private|protected):|\w::\w")
 
+_OBJECTIVE_C = pattern(rb"(?m)^\s*@(interface|protocol|class|end)\b")
+
 
 class Page(NamedTuple):
     """What one file holds: the same at every commit that has it.
@@ -148,7 +150,7 @@ def _other(path: str, content: bytes, language: Language, declared: str) -> Page
     reason = declared or leaving.reason(path, content, language)
     read = syntax.read(path, content, language, reason)
     if isinstance(read, str):
-        return Page(path, unreadable=read)
+        return Page(path, unreadable="Objective-C" if _OBJECTIVE_C.search(content) and path.endswith(".h") else read)
     found, calls = read
     starts, out = _sorted(path, found)
     said = marks(content) if reason == "test" else ""
