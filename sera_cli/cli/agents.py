@@ -22,12 +22,13 @@ Spec = Annotated[
 
 @app.command(name="list")
 def list_agents(*, json: Json = False) -> None:
-    """All agents, by name and version."""
+    """All agents, by name and version, and where those are that are served."""
     from sera_cli.agents.registry import agents
+    from sera_cli.agents.serving.standing import where
 
-    cards = agents(home())
+    cards, served = agents(home()), where(home())
     if json:
-        document([about(card) for card in cards])
+        document([about(card) | {"served": served.get(called(card), [])} for card in cards])
     elif not cards:
         say("no agents yet; make one with: sera specialize REPO")
     else:
@@ -36,6 +37,8 @@ def list_agents(*, json: Json = False) -> None:
             (called(card), Path(card.repository).name, card.commit[:8], Path(card.base).name, card.method, card.samples,
              card.alpha, card.teacher, card.created[:10]) for card in cards
         ]))
+        for name, places in served.items():
+            say(f"{name} is served at {' and '.join(places)}")
 
 
 @app.command(name="show")

@@ -61,6 +61,7 @@ def serve(
         server = Server(agents, engine, key=key)
         where = f"http://{f'[{host}]' if ':' in host else host}:{place.getsockname()[1]}"
         config = uvicorn.Config(server.app(), log_level="error", access_log=False, timeout_graceful_shutdown=5)
+        place.listen()
         with noted(home("data"), where, [*agents]):
             show(f"{', '.join(agents)} at {where}/v1")
             uvicorn.Server(config).run(sockets=[place])
