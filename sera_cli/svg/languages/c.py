@@ -10,11 +10,12 @@ STUMBLES = (
     rb"(?<=\bclass )" + MACRO + rb"(?= +\w)|(?<=\bstruct )" + MACRO + rb"(?= +\w+\s*[:{])",
     rb"(?m)(?<=[;{}:)>/\n]\n)[ \t]+" + MACRO + rb"[ \t]*$",
     rb"(?m)^[ \t]+" + MACRO + rb"[ \t]*$",
+    rb"(?<!def )(?<!define )\b[A-Z][A-Z0-9]*_[A-Z0-9_]+(?=(\([^()\n]*\))?\s+[A-Za-z_~;]|\s+\{)(\([^()\n]*\))?",
     rb"(?m)^[ \t]*#[ \t]*(if|elif|else|endif|ifdef|ifndef)\b.*$",
     rb"(?ms)^[ \t]*#[ \t]*(else|elif)\b.*?^[ \t]*#[ \t]*endif\b[^\n]*$|^[ \t]*#[ \t]*(if|ifdef|ifndef|endif)\b[^\n]*$",
 )
-"""Macros before the name of a type, and on a line of their own: between statements, then anywhere; then conditions, and
-at last what holds where they do not.
+"""Macros before the name of a type, on a line of their own (between statements, then anywhere), and before any word;
+then conditions, and at last what holds where they do not.
 """
 
 NOT_KEYWORD = '(#not-match? @name "^(if|for|while|switch|else|return|catch|sizeof)$")'

@@ -74,3 +74,7 @@ Till::
   Guard guard{lock};
   close();
 }
+
+SHOP_EXPORT SHOP_DEPRECATED("soon") Basket *opened(int size) SHOP_NOEXCEPT {
+  return size > 0 ? new Basket(size) : nullptr;
+}
