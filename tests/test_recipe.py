@@ -78,9 +78,10 @@ def test_what_train_says_beats_the_recipe():
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        (Train(epochs=0), "train.epochs is 0: Input should be greater than or equal to 1"),
-        (Train(betas="0.9"), "train.betas is '0.9': "),
-        (Train(schedule="cosinus"), "train.schedule is 'cosinus': Input should be 'cosine', 'linear'"),
+        (Train(epochs=0), "train.epochs is 0; it should be greater than or equal to 1"),
+        (Train(betas="0.9"), "train.betas is '0.9'; it should be two numbers, with a space between them"),
+        (Train(betas="a b"), "train.betas is 'a b'; it should be a valid number"),
+        (Train(schedule="cosinus"), "train.schedule is 'cosinus'; it should be 'cosine', 'linear'"),
         (Train(rank=0), "recipe lora-8b: LoRA needs rank and alpha above 0"),
     ],
 )

@@ -43,7 +43,7 @@ def test_the_embedded_student_is_trained_by_its_own_recipe(job: Made) -> None:
 def test_what_is_set_on_the_command_line_is_in_the_recipe(job: Made) -> None:
     found = the_choice(job("train.epochs=2", "train.betas=0.8 0.9", "train.packing=false"), tiny()).recipe
     assert (found.epochs, found.betas, found.packing) == (2, (0.8, 0.9), False)
-    with pytest.raises(ConfigError, match=r"train\.epochs is 0: Input should be greater than or equal to 1"):
+    with pytest.raises(ConfigError, match=r"train\.epochs is 0; it should be greater than or equal to 1"):
         the_choice(job("train.epochs=0"), tiny())
 
 

@@ -54,6 +54,8 @@ class Recipe(Value):
     @classmethod
     def _split(cls, said: object) -> object:
         """`[train]` says them in a line, as `0.9 0.95`."""
+        if isinstance(said, str) and len(said.split()) != 2:
+            raise ValueError("should be two numbers, with a space between them")
         return said.split() if isinstance(said, str) else said
 
 
@@ -105,7 +107,7 @@ def _made(name: str, table: Mapping[str, object], where: str, changes: Mapping[s
         first = error.errors(include_url=False)[0]
         key, reason = str(first["loc"][0]), first["msg"].removeprefix("Value error, ")
         if key in changes:
-            raise ConfigError(f"train.{key} is {changes[key]!r}: {reason}") from error
+            raise ConfigError(f"train.{key} is {changes[key]!r}; it {reason.removeprefix('Input ')}") from error
         raise ConfigError(f"{where}: {key}: {reason}") from error
     if made.method != "full" and not (made.rank and made.alpha):
         raise ConfigError(f"{where}: LoRA needs rank and alpha above 0")
