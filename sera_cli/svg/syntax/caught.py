@@ -75,15 +75,30 @@ def tools(language: Language) -> "tuple[Parser, QueryCursor]":
 
 
 def tree(content: bytes, parser: "Parser") -> "Node | None":
-    """The root of a file's syntax tree; None where that takes too long."""
+    """The root of a file's syntax tree; None where that takes too long.
+
+    Only a parser that is given pieces can be told to end, and tree-sitter 0.26 keeps each piece for ever: they are
+    emptied, and the tree is taken over, which takes next to nothing, with the content as a whole.
+    """
     ends = thread_time() + SLOWEST
+    pieces: dict[int, memoryview] = {}
+
+    def piece(start: int, _: object) -> memoryview | bytes:
+        if start >= len(content):
+            return b""
+        if start not in pieces:
+            pieces[start] = memoryview(content)[start : start + PIECE]
+        return pieces[start]
+
     try:
-        return parser.parse(
-            lambda start, _: content[start : start + PIECE], progress_callback=lambda *_: thread_time() > ends
-        ).root_node
+        known = parser.parse(piece, progress_callback=lambda *_: thread_time() > ends)
+        return parser.parse(content, known).root_node
     except ValueError:
         parser.reset()  # it would go on with this file
         return None
+    finally:
+        for one in pieces.values():
+            one.release()
 
 
 def catch(content: bytes, language: Language, cursor: "QueryCursor", root: "Node") -> Caught:
