@@ -74,3 +74,11 @@ def test_held_out_losses_are_not_taken_for_steps(tmp_path: Path) -> None:
     book.heldout("base", 0, 2.0)
     look(book.path, lambda *one: told.append(one), Mark())
     assert told == []
+
+
+def test_a_line_that_is_none_is_passed_over_and_what_follows_is_told(tmp_path: Path) -> None:
+    path, told = tmp_path / "m.jsonl", Told()
+    row = json.dumps({"step": 1, "loss": 0.5, "tokens_per_second": 10.0}) + "\n"
+    path.write_text('{"steps": 7}\n\0\0\n7\n' + row)
+    look(path, lambda *one: told.append(one), Mark())
+    assert [step for step, _, _ in told] == [1]

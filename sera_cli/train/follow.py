@@ -9,7 +9,7 @@ from threading import Event, Thread
 from time import sleep
 from typing import NamedTuple
 
-from sera_cli.train.metrics import Tell, words
+from sera_cli.train.metrics import Row, Tell, words
 
 EVERY = 0.5
 """Seconds between two looks at the file."""
@@ -64,11 +64,20 @@ def look(path: Path, tell: Tell, mark: Mark) -> Mark:
             for line in file:
                 if not line.endswith(b"\n"):
                     break
-                row = json.loads(line)
+                row = _row(line)
                 mark = Mark(mark.file, mark.read + len(line), row.get("steps", mark.steps))
                 latest = row if "tokens_per_second" in row else latest
-    except (FileNotFoundError, ValueError):
+    except FileNotFoundError:
         return mark
     if latest:
         tell(latest["step"], mark.steps, words(latest))
     return mark
+
+
+def _row(line: bytes) -> Row:
+    """A line that is none of ours, as after the machine lost its power, tells nothing."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -51,7 +51,7 @@ class Log:
         self.tick()
 
     def step(self, number: int, logs: Mapping[str, float], memory: int = 0) -> None:
-        """An optimizer step, counted from 1, as the trainer logs it. `memory` is the peak so far, in bytes."""
+        """An optimizer step, counted from 1, as the trainer logs it. `memory` is this process's peak, in bytes."""
         now, lot = self._clock(), self._lots[number - 1]
         row: Row = {
             "step": number, "loss": logs["loss"], "lr": logs.get("learning_rate"), "grad_norm": logs.get("grad_norm"),
