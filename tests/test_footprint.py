@@ -50,6 +50,31 @@ def test_what_is_planned_is_what_a_training_takes(one, precision, checkpointing,
     assert told.allocated == pytest.approx(sum(found.values()), rel=0.1)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("one", [LORA, FULL], ids=["lora", "full"])
+def test_what_is_planned_is_what_one_of_eight_takes(one):
+    from transformers import Qwen3Config
+
+    config = Qwen3Config(num_hidden_layers=8, num_attention_heads=4, num_key_value_heads=2, head_dim=128, **DEEP)
+
+    found = bench().counted(config, one, 16384, gpus=8)
+    told = memory(measured(config), one, Layout(kind="fsdp2", processes=8, tokens=16384))
+
+    assert told.allocated == pytest.approx(sum(found.values()), rel=0.1)
+
+
+def test_the_trainer_keeps_no_casts_that_the_plan_does_not_count(tmp_path):
+    from sera_cli.train import sft, tutor
+    from sera_cli.train.course import Course
+    from tests.students import FULL as QUICK
+    from tests.students import sample, tiny
+
+    course = Course(student=tiny(), recipe=QUICK, layout=Layout(tokens=700))
+    sft.begin(tmp_path / "training", course, [sample(0), sample(1)], [])
+
+    assert tutor.trainer(course, tmp_path / "training").accelerator.autocast_handler.cache_enabled is False
+
+
 def test_full_tuning_keeps_sixteen_bytes_a_parameter_and_lora_sixteen_of_its_adapter():
     whole, part = (memory(S["Qwen/Qwen3-8B"], one, Layout(tokens=1)) for one in (FULL, LORA))
 

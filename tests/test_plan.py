@@ -29,8 +29,10 @@ def test_a_short_run_warms_up_for_a_share_of_its_steps():
     made = eight_b()
 
     assert (made.steps, made.warmup) == (30, 5)
+    assert dict(rows(made))["steps"] == "30 of 16 samples, 5 of them to warm up, not 48, as they are few"
     long = plan(S["Qwen/Qwen3-8B"], recipe("lora-8b"), [10] * 4096, H200, Layout())
     assert (long.steps, long.warmup) == (768, 48)
+    assert dict(rows(long))["steps"] == "768 of 16 samples, 48 of them to warm up"
 
 
 def test_samples_share_micro_batches_where_there_is_room():

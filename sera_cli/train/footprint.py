@@ -91,6 +91,8 @@ ADAPTED = Arithmetic(2, Widths(28, 10, 8, 14, 14), Widths(18, 10, 8, 8, 14), 4, 
 """LoRA over bfloat16."""
 MIXED = Arithmetic(4, Widths(26, 10, 10, 12), Widths(26, 10, 10, 8), 8, 16)
 """Weights of float32, multiplied in bfloat16."""
+DIVIDED = Arithmetic(2, Widths(18, 10, 10, 12), Widths(18, 10, 10, 8), 4, 12)
+"""Weights of float32 or bfloat16 that are gathered in bfloat16, as FSDP2 does, under an adapter or without."""
 PLAIN = {
     True: Arithmetic(4, Widths(16, 12, 12, 24, 28), Widths(16, 12, 12, 16, 28), 8, 16),
     False: Arithmetic(4, Widths(24, 16, 16, 24), Widths(20, 16, 16, 16), 8, 16),
@@ -104,7 +106,7 @@ def memory(shape: Shape, recipe: Recipe, layout: Layout) -> Memory:
     """Bytes on each GPU while micro-batches of up to `layout.tokens` are learned from, once there are moments."""
     half = recipe.precision == "bfloat16" and not layout.cpu
     adapted = recipe.method != "full"
-    way = PLAIN[adapted] if not half else ADAPTED if adapted else MIXED
+    way = _arithmetic(layout, half=half, adapted=adapted)
     tokens = -(-layout.tokens // layout.context_parallel)
     tuned, among = trainable(shape, recipe), layout.divided
     weights = _weights(shape, recipe, half=half)
@@ -116,6 +118,14 @@ def memory(shape: Shape, recipe: Recipe, layout: Layout) -> Memory:
         gradients=MASTER * tuned // among, optimizer=MOMENTS[recipe.optimizer] * tuned // among,
         kept=kept, layer=layer, logits=logits, shared=_shared(shape, recipe, layout, half=half), overhead=loose,
     )  # fmt: skip
+
+
+def _arithmetic(layout: Layout, *, half: bool, adapted: bool) -> Arithmetic:
+    if not half:
+        return PLAIN[adapted]
+    if layout.divided > 1:
+        return DIVIDED
+    return ADAPTED if adapted else MIXED
 
 
 def trainable(shape: Shape, recipe: Recipe) -> int:
@@ -151,24 +161,23 @@ def _activations(shape: Shape, recipe: Recipe, way: Arithmetic, tokens: int) -> 
 
 def _logits(shape: Shape, recipe: Recipe, way: Arithmetic, tokens: int) -> int:
     """The loss's tile and its slice of the output layer, where that must be cast; what the last norm keeps and is given
-    back; and the output layer's gradient of float32 where that learns.
+    back; and the output layer's gradient of float32 where that learns, which is cast where the layer was gathered.
     """
     rows, words = min(tokens, TILE[0]), min(shape.vocabulary, TILE[1])
-    tile = (2 if way in (ADAPTED, MIXED) else 4) * TILE[1] * rows  # as wide as it may be, however few words there are
+    tile = (4 if way in PLAIN.values() else 2) * TILE[1] * rows  # as wide as it may be, however few words there are
     tile += 2 * words * shape.hidden if way is MIXED else 0
-    return tile + way.last * tokens * shape.hidden + (MASTER * shape.embedding if recipe.method == "full" else 0)
+    learned = (MASTER + (2 if way is DIVIDED else 0)) * shape.embedding if recipe.method == "full" else 0
+    return tile + way.last * tokens * shape.hidden + learned
 
 
 def _shared(shape: Shape, recipe: Recipe, layout: Layout, *, half: bool) -> int:
-    """DDP's buckets are one more copy of the gradients. Divided weights are gathered, two layers at a time, and the
-    embeddings and the output layer beside them; their gradients are whole until they are given to their owners.
+    """DDP's buckets are one more copy of the gradients. Of divided weights the output layer stays gathered, and where
+    they learn two layers beside it, or one with its gradients on their way to their owners.
     """
-    wide = 2 if half else 4
     match layout.kind:
         case "ddp":
             return MASTER * trainable(shape, recipe)
         case "fsdp2" | "zero3":
-            learned = 2 if recipe.method == "full" else 1
-            return wide * (2 * shape.layer + 2 * shape.embedding) * learned
+            return (2 if half else 4) * (shape.embedding + (2 * shape.layer if recipe.method == "full" else 0))
         case _:
             return 0

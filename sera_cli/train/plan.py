@@ -26,7 +26,8 @@ class Plan(Value):
     """`samples` are read `epochs` times in `steps` of the optimizer, each of `batch` of them; `tokens` counts all
     passes, of which the loss covers the share `trained` (0: not known).
 
-    A step is `micro` micro-batches on each GPU, the largest of `most` tokens. `available` bytes are there for
+    `warmup` is shorter than the `wished` one where steps are few. A step is `micro` micro-batches on each GPU, the
+    largest of `most` tokens. `available` bytes are there for
     `memory`; where that `fits` not, `advice` is what to say instead. `operations` are those of the whole training, and
     `hours` those on the clock, `gpu_hours` times GPUs; None where the speed of this `gpu` is not known, and those of
     the paper's where none is here and it is `assumed`. `reason` says why it is this recipe.
@@ -44,6 +45,7 @@ class Plan(Value):
     trained: float
     steps: int
     warmup: int
+    wished: int
     micro: int
     most: int
     layout: Layout
@@ -84,6 +86,7 @@ def plan(
         recipe=recipe.name, method=recipe.method, parameters=shape.parameters, trainable=trainable(shape, recipe),
         samples=len(lengths), longest=longest, epochs=recipe.epochs, batch=recipe.batch,
         tokens=sum(lengths) * recipe.epochs, trained=share, steps=len(taken), warmup=warmup(recipe, len(taken)),
+        wished=recipe.warmup_steps,
         micro=len(taken[0]) // layout.ranks if taken else 0, most=most, layout=layout, memory=need,
         available=machine.each, fits=fits, advice="" if fits else advice(shape, recipe, laid, machine),
         operations=work, gpu=gpu, assumed=not machine.gpus, hours=clock,
@@ -112,7 +115,7 @@ def rows(plan: Plan) -> list[tuple[str, str]]:
         ("parameters", f"{plan.trainable:,} of {plan.parameters:,} learn ({of})"),
         ("tokens", f"{plan.tokens:,} in {plan.epochs} epochs{share}"),
         ("longest", f"{plan.longest:,} tokens"),
-        ("steps", f"{plan.steps:,} of {plan.batch} samples, {plan.warmup} of them to warm up"),
+        ("steps", f"{plan.steps:,} of {plan.batch} samples, {_warmup(plan)}"),
         ("batches", f"{plan.micro} micro-batches a step{_each(plan)}, of up to {plan.most:,} tokens"),
         ("memory", _need(plan)),
         *(("", f"{_size(size):>10}  {what}") for what, size in parts),
@@ -127,6 +130,11 @@ def document(plan: Plan) -> dict[str, Any]:
     """The same for a program, with the sums of memory."""
     whole = {"allocated": plan.memory.allocated, "total": plan.memory.total}
     return plan.model_dump(mode="json") | {"memory": plan.memory.model_dump() | whole, "utilisation": UTILISATION}
+
+
+def _warmup(plan: Plan) -> str:
+    short = f", not {plan.wished}, as they are few" if plan.warmup < plan.wished else ""
+    return f"{plan.warmup} of them to warm up{short}"
 
 
 def _each(plan: Plan) -> str:

@@ -1,12 +1,13 @@
 """Does the plan's memory hold? Trainings without memory: every storage is counted, and stands beside the plan.
 
-    python tests/bench/plan.py [STUDENT RECIPE TOKENS ...] [--kept-casts]
+    python tests/bench/plan.py [STUDENT RECIPE TOKENS ...] [--kept-casts] [--gpus N]
 
 The student's own architecture from transformers, PEFT's adapter, trl's loss and torch's checkpointing and clipping run
 forward and backward on fake tensors, two micro-batches to a step and two steps, so that gradients accumulate beside
 Adam's moments. What a CPU does otherwise than a GPU is put in its place: attention allocates what torch's flash
 attention allocates (its output, a number for each row, and in the backward gradients for every query head and a float32
-accumulator), and trl's kernels of the loss work in place, as those in Triton do. A fused Adam allocates nothing.
+accumulator), and trl's kernels of the loss work in place, as those in Triton do. A fused Adam allocates nothing. With
+several GPUs this is the first of so many under FSDP2, wrapped as accelerate wraps them.
 """
 
 import argparse
@@ -50,24 +51,30 @@ def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("what", nargs="*", default=list(ASKED))
     asked.add_argument("--kept-casts", action="store_true", help="autocast keeps its casts to the end of the forward")
+    asked.add_argument("--gpus", type=int, default=1, help="that share the weights by FSDP2")
     said = asked.parse_args()
     warnings.simplefilter("ignore")
     columns = (*STATE, "kept", "at work", "peak GiB", "plan / peak", "s")
     print(f"| student, recipe, tokens | | {' | '.join(columns)} |\n| --- | --- |{' ---: |' * len(columns)}")
     for at in range(0, len(said.what), 3):
-        row(said.what[at], recipe(said.what[at + 1]), int(said.what[at + 2]), kept_casts=said.kept_casts)
+        student, one, tokens = said.what[at], recipe(said.what[at + 1]), int(said.what[at + 2])
+        row(student, one, tokens, kept_casts=said.kept_casts, gpus=said.gpus)
 
 
-def row(student: str, one: Recipe, tokens: int, *, kept_casts: bool) -> None:
+def row(student: str, one: Recipe, tokens: int, *, kept_casts: bool = False, gpus: int = 1) -> None:
     began = time.monotonic()
     config = config_of(student)
-    foretold = memory(measured(config), one, Layout(tokens=tokens))
-    found = counted(config, one, tokens, kept_casts=kept_casts)
+    foretold = memory(measured(config), one, laid(tokens, gpus))
+    found = counted(config, one, tokens, kept_casts=kept_casts, gpus=gpus)
     seconds = time.monotonic() - began
-    named = f"{student}, {one.name}, {tokens:,}"
+    named = f"{student}, {one.name}, {tokens:,}" + (f" on {gpus} GPUs" if gpus > 1 else "")
     print(f"| {named} | counted | {cells(found)} | {peak(found) / GIB:.2f} | | {seconds:.0f} |")
     ratio = foretold.allocated / peak(found)
     print(f"| | planned | {cells(parts(foretold))} | {foretold.allocated / GIB:.2f} | {ratio:.3f} | |", flush=True)
+
+
+def laid(tokens: int, gpus: int) -> Layout:
+    return Layout(kind="fsdp2" if gpus > 1 else "one", processes=gpus, tokens=tokens)
 
 
 def cells(found: dict[str, int]) -> str:
@@ -77,7 +84,7 @@ def cells(found: dict[str, int]) -> str:
 def parts(foretold: Memory) -> dict[str, int]:
     """The plan in the words of the count."""
     state = {name: getattr(foretold, name) for name in (*STATE, "kept")}
-    return state | {"at work": max(foretold.layer, foretold.logits)}
+    return state | {"at work": foretold.shared + max(foretold.layer, foretold.logits)}
 
 
 def peak(found: dict[str, int]) -> int:
@@ -110,17 +117,40 @@ class Ledger(TorchDispatchMode):
                 self.book(one)
         return made
 
+    def __enter__(self) -> Any:
+        """Also sees storages that are emptied and filled again, as FSDP2 does with what it gathers."""
+        own = self._resize = torch.UntypedStorage.resize_
+
+        def resize(storage: Any, size: int) -> Any:
+            done = own(storage, size)
+            if storage._cdata in self._known:
+                self._move(storage._cdata, self.now, size)
+            return done
+
+        torch.UntypedStorage.resize_ = resize
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        torch.UntypedStorage.resize_ = self._resize
+        super().__exit__(*error)
+
     def book(self, tensor: torch.Tensor, kind: str = "") -> None:
+        """Of a divided tensor the part that is here."""
+        tensor = getattr(tensor, "_local_tensor", tensor)
         storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
+        key = storage._cdata
         if key not in self._known:
             weakref.finalize(storage, self._gone, key)
-        else:
-            before, size = self._known[key]
-            kind = kind or before
-            self.live[before] -= size
-        self._known[key] = (kind or self.now, size)
-        self.live[kind or self.now] += size
+            self._known[key] = (self.now, 0)
+            self._move(key, kind or self.now, storage.nbytes())
+        elif kind:
+            self._move(key, kind, self._known[key][1])
+
+    def _move(self, key: int, kind: str, size: int) -> None:
+        before, had = self._known[key]
+        self._known[key] = (kind, size)
+        self.live[before] -= had
+        self.live[kind] += size
         if self.live.total() > self.most.total():
             self.most = Counter(self.live)
 
@@ -154,21 +184,26 @@ def flash(_module: Any, query: Any, key: Any, value: Any, _mask: Any, **_: Any) 
 
 
 def counted(
-    config: Any, one: Recipe, tokens: int, *, half: bool = True, kept_casts: bool = False
+    config: Any, one: Recipe, tokens: int, *, half: bool = True, kept_casts: bool = False, gpus: int = 1
 ) -> dict[str, int]:
     """Bytes at the highest point of a training, by what they are for."""
     ledger = Ledger()
-    with as_on_a_gpu(), FakeTensorMode(allow_non_fake_inputs=True):
+    with as_on_a_gpu(), group(gpus) as mesh, FakeTensorMode(allow_non_fake_inputs=True):
         model = made(config, one, half=half)
+        if mesh is not None:
+            divide(model, mesh)
         learned = [weight for weight in model.parameters() if weight.requires_grad]
         with ledger:
             begin(ledger, model, one)
             for step in range(STEPS):
                 for _ in range(MICRO):
                     micro(ledger, model, tokens, half=half, kept_casts=kept_casts)
-                torch.nn.utils.clip_grad_norm_(learned, one.max_grad_norm)
+                    for weight in learned:
+                        ledger.book(weight.grad, "gradients")
+                if gpus == 1:
+                    torch.nn.utils.clip_grad_norm_(learned, one.max_grad_norm)
                 if not step:
-                    moments = [torch.empty_like(weight) for weight in learned for _ in range(2)]
+                    moments = [torch.empty_like(local(weight)) for weight in learned for _ in range(2)]
                     for moment in moments:
                         ledger.book(moment, "optimizer")
                 for weight in learned:
@@ -179,10 +214,46 @@ def counted(
     return found
 
 
+def local(tensor: Any) -> torch.Tensor:
+    part: torch.Tensor = getattr(tensor, "_local_tensor", tensor)
+    return part.detach()
+
+
+@contextmanager
+def group(gpus: int) -> Iterator[Any]:
+    """So many processes, of which there is one; None for it alone."""
+    if gpus == 1:
+        yield None
+        return
+    import torch.distributed as dist
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    dist.init_process_group("fake", store=FakeStore(), rank=0, world_size=gpus)
+    try:
+        yield init_device_mesh("cpu", (gpus,))
+    finally:
+        dist.destroy_process_group()
+
+
+def divide(model: Any, mesh: Any) -> None:
+    """As accelerate's `fsdp2_prepare_model` does: layers, embeddings, the last norm with the output layer, the rest."""
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    policy = MixedPrecisionPolicy(torch.bfloat16, torch.bfloat16, torch.bfloat16)
+    shared: dict[str, Any] = {"mesh": mesh, "mp_policy": policy}
+    for layer in base.model.layers:
+        fully_shard(layer, **shared, reshard_after_forward=True)
+    fully_shard(base.model.embed_tokens, **shared, reshard_after_forward=True)
+    fully_shard([base.model.norm, base.lm_head], **shared, reshard_after_forward=False)
+    fully_shard(model, **shared)
+
+
 def begin(ledger: Ledger, model: Any, one: Recipe) -> None:
     for weight in model.parameters():
-        ledger.book(weight.data, "adapter" if one.method != "full" and weight.requires_grad else "weights")
-        if weight.requires_grad:
+        ledger.book(local(weight), "adapter" if one.method != "full" and weight.requires_grad else "weights")
+        if weight.requires_grad and not hasattr(weight, "_local_tensor"):  # FSDP2 sets them itself
             weight.register_post_accumulate_grad_hook(lambda weight: ledger.book(weight.grad, "gradients"))
     for buffer in model.buffers():
         ledger.book(buffer, "weights")
