@@ -84,7 +84,8 @@ def test_the_embedded_student_takes_its_own_recipe_anywhere() -> None:
     toy = Facts(context=4096, rehearsal=True)
     found = choose(Train(), toy, asked, gpus(8, 80))
     assert (found.recipe.name, found.layout.kind, found.fits) == ("rehearsal", "one", True)
-    assert found.reason == "rehearsal on one GPU: the embedded student's own recipe"
+    assert found.reason == "rehearsal on one GPU, the embedded student's own recipe"
+    assert choose(Train(recipe="lora-8b"), toy, asked, BARE).reason == "lora-8b on the CPU, as asked"
     assert choose(Train(method="lora"), toy, asked, BARE).recipe.name == "rehearsal-lora"
     with pytest.raises(ConfigError, match="the embedded student has no recipe for qlora"):
         choose(Train(method="qlora"), toy, asked, BARE)

@@ -12,6 +12,7 @@ from sera_cli.train.layout import Layout, Machine, accelerate, command, layouts,
 from sera_cli.train.recipe import recipe
 
 LORA, FULL, QLORA = recipe("lora-8b"), recipe("paper-8b"), recipe("qlora-32b")
+FLASH = FULL.model_copy(update={"attention": "flash_attention_2"})
 FOUR = Machine(gpus=4, gpu_memory=80, memory=500, gpu="H")
 BARE = Machine(memory=16)
 
@@ -57,6 +58,7 @@ def test_rows_beyond_32768_tokens_may_be_shared_by_as_many_gpus_as_divide_them()
     assert tried(Train(), context=65536) == [("ddp", 4, 1), ("fsdp2", 4, 1), ("fsdp2", 4, 2), ("fsdp2", 4, 4)]
     assert tried(Train(layout="ddp"), context=65536) == [("ddp", 4, 1)]
     assert tried(Train(context_parallel=2), context=4096) == [("fsdp2", 4, 2)]
+    assert tried(Train(context_parallel=1), context=65536) == tried(Train(), context=65536, of=FLASH) == tried(Train())
 
 
 def test_weights_of_four_bits_are_held_whole() -> None:
@@ -79,6 +81,7 @@ def test_a_micro_batch_holds_a_whole_row_unless_another_budget_is_said() -> None
         (Train(layout="fsdp2"), BARE, FULL, "one process has nothing to divide: set train.processes"),
         (Train(processes=8), FOUR, FULL, "train.processes is 8, and 4 GPUs are visible"),
         (Train(context_parallel=3), FOUR, FULL, "4 processes cannot be shared out by train.context_parallel = 3"),
+        (Train(context_parallel=2), FOUR, FLASH, "needs train.attention = sdpa, and it is flash_attention_2"),
         (Train(context_parallel=2, layout="ddp"), FOUR, FULL, "needs the layout fsdp2, and train.layout is ddp"),
         (Train(layout="fsdp2"), FOUR, QLORA, "weights of 4 bits cannot be divided, and qlora-32b has those: leave"),
         (Train(layout="zero3"), FOUR, QLORA, "leave train.layout at auto and train.context_parallel at 0"),

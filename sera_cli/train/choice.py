@@ -107,7 +107,7 @@ def _reason(best: Choice, tried: list[Choice], said: Train, machine: Machine) ->
     """What was chosen, what it takes, and what was passed over because it takes more."""
     name, where = best.recipe.name, _where(best.layout, machine)
     if not best.each:
-        return f"{name} {where}: the embedded student's own recipe"
+        return f"{name} {where}, " + ("as asked" if said.recipe else "the embedded student's own recipe")
     asked = ", as asked," if said.recipe or said.method != "auto" else ""
     takes = f"{name}{asked} {where} takes {best.need / GIB:.1f} of {best.each / GIB:.1f} GiB"
     more = [f"{one.recipe.name} {one.need / GIB:.1f}" for one in tried if one is not best]

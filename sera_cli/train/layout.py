@@ -96,9 +96,9 @@ def layouts(recipe: Recipe, machine: Machine, said: Train, context: int) -> list
             raise ConfigError("one process has nothing to divide: set train.processes, or leave train.layout at auto")
         return [Layout(tokens=tokens, cpu=cpu)]
     common = {"processes": processes, "nodes": said.nodes, "tokens": tokens, "cpu": cpu}
-    kinds = _kinds(recipe, machine, said)
+    kinds, sizes = _kinds(recipe, machine, said), _sizes(recipe, processes, said, context)
     whole = [Layout(kind=kind, **common) for kind in kinds if said.context_parallel < 2]
-    shared = [Layout(kind="fsdp2", context_parallel=size, **common) for size in _sizes(processes, said, context)]
+    shared = [Layout(kind="fsdp2", context_parallel=size, **common) for size in sizes]
     return whole + (shared if "fsdp2" in kinds else [])
 
 
@@ -125,14 +125,18 @@ def _kinds(recipe: Recipe, machine: Machine, said: Train) -> list[Kind]:
     return ["ddp"]
 
 
-def _sizes(processes: int, said: Train, context: int) -> list[int]:
-    """How many GPUs may share a row. Raises ConfigError for a number that does not divide them."""
-    if said.context_parallel:
-        if processes % said.context_parallel:
-            raise ConfigError(f"{processes} processes cannot be shared out by train.context_parallel = "
-                              f"{said.context_parallel}; take a number that divides them")
-        return [said.context_parallel] if said.context_parallel > 1 else []
-    return [size for size in (2, 4, 8, 16) if context > NATIVE and processes % size == 0]
+def _sizes(recipe: Recipe, processes: int, said: Train, context: int) -> list[int]:
+    """How many GPUs may share a row, which torch knows for one kernel. Raises ConfigError where they cannot."""
+    known = recipe.attention in ("auto", "sdpa")
+    if said.context_parallel < 2:
+        wanted = known and not said.context_parallel and context > NATIVE
+        return [size for size in (2, 4, 8, 16) if wanted and processes % size == 0]
+    if not known:
+        raise ConfigError(f"train.context_parallel needs train.attention = sdpa, and it is {recipe.attention}")
+    if processes % said.context_parallel:
+        raise ConfigError(f"{processes} processes cannot be shared out by train.context_parallel = "
+                          f"{said.context_parallel}; take a number that divides them")
+    return [said.context_parallel]
 
 
 def accelerate(layout: Layout, recipe: Recipe) -> dict[str, Any]:
