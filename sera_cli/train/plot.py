@@ -5,7 +5,7 @@ from io import BytesIO
 from itertools import accumulate
 from math import isfinite, isqrt
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sera_cli.errors import ConfigError
 from sera_cli.store import atomically
@@ -75,28 +75,38 @@ def png(found: Metrics, folder: Path) -> Path | None:
     except ImportError as error:
         raise ConfigError(f"no {NAME} is drawn; for one: pip install matplotlib") from error
     figure = Figure(figsize=(8, 4.5), dpi=130, layout="constrained")
-    axes = figure.subplots()
-    axes.plot(*_columns(made.loss), color=LIGHT if made.window > 1 else INK, linewidth=0.8, label="each step")
-    if made.window > 1:
-        axes.plot(*_columns(made.smooth), color=INK, linewidth=1.8, label=f"mean of {made.window} steps")
-    if made.heldout:
-        axes.plot(*_columns(made.heldout), "o", color=MARK, markersize=6, label="held out", zorder=3, clip_on=False)
-    axes.set(xlabel="step", ylabel="loss, nats per trained token", xlim=(0, made.loss[-1][0]))
-    axes.set_title(_title(found), fontsize=10, loc="left")
-    axes.grid(color=FAINT, alpha=0.25, linewidth=0.5)
-    rates = axes.twinx()
-    rates.plot(*_columns(made.rate), color=FAINT, linewidth=0.8, linestyle=":", label="learning rate (right)")
-    rates.set_ylim(bottom=0)
-    rates.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-    rates.tick_params(colors=FAINT, labelsize=8)
-    handles = [one for side in (axes, rates) for one in side.get_legend_handles_labels()[0]]
-    axes.legend(handles=handles, frameon=False, fontsize=8, loc="upper right")
-    for side in (axes, rates):
-        side.spines[["top", "right"]].set_visible(False)
+    losses = figure.subplots()
+    rates = losses.twinx()
+    _draw_losses(losses, made)
+    _draw_rates(rates, made)
+    losses.set_title(_title(found), fontsize=10, loc="left")
+    handles = [one for side in (losses, rates) for one in side.get_legend_handles_labels()[0]]
+    losses.legend(handles=handles, frameon=False, fontsize=8, loc="upper right")
     content = BytesIO()
     figure.savefig(content, format="png", metadata={"Software": None})
     atomically(folder / NAME, content.getvalue())
     return folder / NAME
+
+
+def _draw_losses(axes: Any, made: Curves) -> None:
+    """Every step, faint where there is a mean to stand out from it; and the points that were held out."""
+    averaged = made.window > 1
+    axes.plot(*_columns(made.loss), color=LIGHT if averaged else INK, linewidth=0.8, label="each step")
+    if averaged:
+        axes.plot(*_columns(made.smooth), color=INK, linewidth=1.8, label=f"mean of {made.window} steps")
+    if made.heldout:
+        axes.plot(*_columns(made.heldout), "o", color=MARK, markersize=6, label="held out", zorder=3, clip_on=False)
+    axes.set(xlabel="step", ylabel="loss, nats per trained token", xlim=(0, made.loss[-1][0]))
+    axes.grid(color=FAINT, alpha=0.25, linewidth=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_rates(axes: Any, made: Curves) -> None:
+    axes.plot(*_columns(made.rate), color=FAINT, linewidth=0.8, linestyle=":", label="learning rate (right)")
+    axes.set_ylim(bottom=0)
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+    axes.tick_params(colors=FAINT, labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 class Frame(NamedTuple):
