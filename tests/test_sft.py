@@ -1,14 +1,14 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import pytest
 
-from sera_cli.errors import ConfigError, DataError, ModelError
+from sera_cli.errors import DataError, ModelError
 from sera_cli.harness import tokens, wire
 from sera_cli.train import sft
 from sera_cli.train.course import order
@@ -166,7 +166,8 @@ def test_an_interrupt_leaves_nothing_and_spares_the_adapter_before(tmp_path):
     (out / "old").write_text("kept")
 
     def stop(*_):
-        raise KeyboardInterrupt
+        """As Ctrl-C does, whatever it is at: the main thread is interrupted, and this is not that."""
+        os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         sft.train(DATA, [], tiny(), FULL, out, seed=1, on_progress=stop)
@@ -178,7 +179,7 @@ def test_an_interrupt_leaves_nothing_and_spares_the_adapter_before(tmp_path):
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(DataError, match="nothing was kept of this training"):
+    with pytest.raises(DataError, match=r"cannot be written \(Not a directory\); mend that, then"):
         sft.train(DATA, [], tiny(), FULL, tmp_path / "file" / "adapter", seed=1)
 
 
@@ -200,7 +201,7 @@ def test_a_disk_that_is_full_leaves_nothing(tmp_path):
     )
 
     assert ran.returncode == 1
-    assert "nothing was kept" in ran.stderr.splitlines()[-1] or "cannot be written" in ran.stderr.splitlines()[-1]
+    assert "cannot be written (" in ran.stderr.splitlines()[-1]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -212,28 +213,6 @@ def test_a_student_that_does_not_load_is_one_line(tmp_path):
     with pytest.raises(ModelError, match="student broken does not load") as caught:
         sft.train(DATA, [], broken, FULL, tmp_path / "out", seed=1)
     assert "\n" not in str(caught.value)
-
-
-def test_every_trainer_field_is_one_that_the_installed_library_wants(tmp_path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        arguments = sft._arguments(640, FULL.model_copy(update={"warmup_steps": 48, "batch": 32}), tmp_path, 1)
-
-    assert arguments.report_to == []
-    assert arguments.max_length is None
-    assert not arguments.activation_checkpointing
-
-
-def test_a_field_that_the_library_has_dropped_is_not_passed_over():
-    with pytest.raises(ConfigError, match="this trl does not know trained_by_magic"):
-        sft._config(checkpointing=False, trained_by_magic=True)
-
-
-@pytest.mark.parametrize(("samples", "warmup"), [(9600, 48), (8192, 48), (1024, 6)])
-def test_warm_up_is_forty_eight_steps_or_the_same_share_of_a_short_run(tmp_path, samples, warmup):
-    paper = FULL.model_copy(update={"warmup_steps": 48, "batch": 32})
-
-    assert sft._arguments(samples, paper, tmp_path, 1).warmup_steps == warmup
 
 
 MORE = [

@@ -1,7 +1,10 @@
 """The end of the road: an adapter from a run's samples, and an agent in the registry from the adapter."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import copy, rmtree
 from typing import TYPE_CHECKING, Any
 
 from sera_cli.cli.job import Job
@@ -37,7 +40,11 @@ def train(job: Job, student: "Student", board: Board) -> "Trained":
     step = sft.begin(folder, course, taught, heldout)
     kept.unlink(missing_ok=True)
     _head(job, course, taught, step)
-    sft.go(folder, course, lambda step, steps, said: board("train", step, steps, said))
+    try:
+        sft.go(folder, course, lambda step, steps, said: board("train", step, steps, said))
+    except KeyboardInterrupt:
+        say(f"training stopped; the same command goes on from {_from(sft.reached(folder))}")
+        raise
     done = sft.take(folder, job.run.adapter)
     settle(job.run, "train", settings, remake=True)
     atomically(kept, done.model_dump_json(indent=1).encode() + b"\n")
@@ -87,11 +94,28 @@ def _head(job: Job, course: "Course", taught: list["Sample"], step: int) -> None
         say(_chosen(job, course.student, taught).reason, prose=True)
     for line in told(training(job, course.student, course.recipe, course.layout, taught)):
         say(line, prose=True)
+    if not course.layout.cpu:
+        say(_places(job, course))
     if several(course.layout):
         say("its processes are started by:")
         say(f"    {join(command(course.layout, job.run.training))}")
     if step:
-        say(f"goes on from step {step}, which {job.run.training} holds", prose=True)
+        say(f"goes on from {_from(step)}, which {job.run.training} holds")
+
+
+def _places(job: Job, course: "Course") -> str:
+    """Which GPUs train, and which of them served a teacher until now."""
+    from sera_cli.train.launch import gpus
+
+    there = " ".join(gpus(course.layout.processes))
+    if not job.teacher.startswith("vllm:") or "generate" not in job.seconds:
+        return f"it trains on GPU {there}"
+    served = " ".join(gpus(job.config.teacher.gpus))
+    return f"{job.teacher} was served on GPU {served}, whose memory is free again; it trains on GPU {there}"
+
+
+def _from(step: int) -> str:
+    return f"step {step}" if step else "its beginning"
 
 
 def _apart(data: list["Sample"]) -> tuple[list["Sample"], list["Sample"]]:
@@ -100,15 +124,49 @@ def _apart(data: list["Sample"]) -> tuple[list["Sample"], list["Sample"]]:
 
 
 def register(job: Job, student: "Student", trained: "Trained") -> "AgentCard":
-    """The agent in the registry; the same weights are not registered twice."""
+    """The agent in the registry; the same weights are not registered twice.
+
+    An adapter that no server would take is merged into its base first, and the card says why.
+    """
     from sera_cli.agents import registry
     from sera_cli.config import home
 
-    card = _card(job, student, trained)
+    refused = _refused(job, student)
+    card = _card(job, student, trained).model_copy(update={"merged": refused})
     for other in registry.agents(home("data")):
         if other.name == card.name and _same(other, card):
             return other
-    return registry.register(home("data"), card, job.run.adapter)
+    if not refused:
+        return registry.register(home("data"), card, job.run.adapter)
+    say(f"the adapter is merged into its base, as vLLM would not serve it: {refused}", prose=True)
+    with _merged(job, student) as whole:
+        return registry.register(home("data"), card, whole)
+
+
+def _refused(job: Job, student: "Student") -> str:
+    """Why vLLM would not serve what was trained; empty where it would."""
+    from sera_cli.agents.merge import fetched
+    from sera_cli.agents.preflight import CONFIG, preflight
+
+    adapted = (job.run.adapter / CONFIG).is_file()
+    return "; ".join(preflight(job.run.adapter, fetched(student.base) if adapted else None))
+
+
+@contextmanager
+def _merged(job: Job, student: "Student") -> Iterator[Path]:
+    """Base and adapter as one model, for as long as it takes to register it."""
+    from sera_cli.agents.merge import fetched, merge
+    from sera_cli.harness import tokens, wire
+
+    out = job.run.folder / "merged"
+    rmtree(out, ignore_errors=True)
+    try:
+        end = tokens.load(student.base).special(wire.ending(student.wire))
+        merge(fetched(student.base), job.run.adapter, out, end=end)
+        copy(job.run.adapter / "metrics.jsonl", out)
+        yield out
+    finally:
+        rmtree(out, ignore_errors=True)
 
 
 def samples(job: Job, order: str = "shuffle") -> list["Sample"]:

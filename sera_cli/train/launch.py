@@ -45,9 +45,14 @@ def environment(layout: Layout) -> dict[str, str]:
     each = max(1, (os.cpu_count() or 1) // layout.processes)
     here.setdefault("OMP_NUM_THREADS", str(each))
     if not layout.cpu and layout.nodes == 1:
-        visible = here.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(layout.processes)))
-        here["CUDA_VISIBLE_DEVICES"] = ",".join(visible.split(",")[: layout.processes])
+        here["CUDA_VISIBLE_DEVICES"] = ",".join(gpus(layout.processes))
     return here
+
+
+def gpus(count: int) -> list[str]:
+    """The first so many of the visible GPUs, by the numbers or names that the user calls them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
+    return visible.split(",")[:count]
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sera_cli.errors import DataError
 from sera_cli.harness import tokens, wire
+from sera_cli.tensors import header
 from sera_cli.train.arguments import half
 from sera_cli.train.course import METRICS, Course, appearing
 
@@ -28,7 +29,7 @@ def save(trainer: Any, course: Course, out: Path) -> None:
     """
     import torch
 
-    if course.recipe.method == "full" and half(course.recipe):
+    if course.recipe.method == "full" and half(course.recipe) and not trainer.is_deepspeed_enabled:
         trainer.model.to(torch.bfloat16)
     state = _state(trainer)
     if not trainer.is_world_process_zero():
@@ -42,11 +43,8 @@ def save(trainer: Any, course: Course, out: Path) -> None:
 
 def plain(folder: Path) -> None:
     """Raises DataError for weights whose names no server would know."""
-    from safetensors import safe_open
-
     for file in sorted(folder.glob("*.safetensors")):
-        with safe_open(file, framework="pt") as held:
-            wrong = [name for name in held.keys() if WRAPPED.search(name) or name.count("base_model.model.") > 1]  # noqa: SIM118
+        wrong = [name for name in header(file) if WRAPPED.search(name) or name.count("base_model.model.") > 1]
         if wrong:
             raise DataError(f"holds {wrong[0]}, a name that no server knows; this is a fault of sera's", file)
 

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from sera_cli.errors import DataError
+from sera_cli.errors import DataError, SeraError
 from sera_cli.train import checkpoint, launch, metrics, worker
 from sera_cli.train.course import HELDOUT, METRICS, RESULT, ROWS, Course, begun, read, rewrite, versions, write
 from sera_cli.train.follow import following
@@ -66,18 +66,33 @@ def begin(folder: Path, course: Course, samples: Sequence[Sample], heldout: Sequ
         checkpoint.agreed(found, course)
     if begun(folder, course):
         rewrite(folder, course)
-        return checkpoint.step(folder)
+        return reached(folder)
     write(folder, course, rows(samples, course.student), rows(heldout, course.student))
     return 0
 
 
 def go(folder: Path, course: Course, on_progress: Tell | None = None) -> None:
-    """Trains to the end what was begun. Raises DataError or ModelError; what was trained until then is kept."""
+    """Trains to the end what was begun. Raises DataError or ModelError; what was trained until then is kept.
+
+    What several machines are to train is not started here: SeraError says what to do, until there is a result.
+    """
+    if course.layout.nodes > 1 and not (folder / RESULT).exists():
+        raise SeraError(
+            f"{folder} is ready for {course.layout.nodes} machines: start the command above on each, with its number "
+            "for RANK (0 and up) and the address of the first for ADDRESS; afterwards this one takes what came of it"
+        )
+    if (folder / RESULT).exists():
+        return
     with following(folder / METRICS, on_progress or (lambda *_: None)):
         if launch.several(course.layout):
             launch.launch(folder, course.layout)
         else:
             worker.work(folder)
+
+
+def reached(folder: Path) -> int:
+    """The step from which a training would go on now; 0 where it would begin anew."""
+    return checkpoint.step(folder)
 
 
 def take(folder: Path, out: Path) -> Trained:

@@ -84,6 +84,7 @@ def room(course: Course, chosen: Kernel) -> int:
 def model(course: Course, chosen: Kernel) -> Any:
     """The student's weights: bfloat16 under LoRA on a GPU, else float32, as full tuning by 1e-5 is lost in bfloat16."""
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     student, recipe = course.student, course.recipe
@@ -93,7 +94,7 @@ def model(course: Course, chosen: Kernel) -> Any:
             student.base, dtype=dtype, attn_implementation=chosen.name, quantization_config=quantized(recipe),
             trust_remote_code=False, use_safetensors=True,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"student {student.name} does not load: {str(error).strip().partition(chr(10))[0]}") from error
 
 
