@@ -146,6 +146,14 @@ def test_the_card_of_a_rehearsal_says_that_it_is_a_toy():
     assert "## Scores" not in text
 
 
+def test_a_base_and_a_licence_that_the_hub_does_not_know_are_not_told_as_if_it_did():
+    local = registry.model_card(CARD.model_copy(update={"base": "/srv/models/My Model", "base_license": "PSF-2.0"}))
+
+    assert "base_model" not in front(local)
+    assert (front(local)["license"], front(local)["license_name"]) == ("other", "psf-2.0")
+    assert "| base | My Model, PSF-2.0 |" in local
+
+
 def test_a_merged_adapter_is_a_whole_model_and_its_card_says_why():
     text = registry.model_card(CARD.model_copy(update={"method": "qlora", "merged": "its rank is 600"}))
 

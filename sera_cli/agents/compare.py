@@ -131,14 +131,15 @@ def _load(base: str, adapter: Path | None, precision: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # peft asks transformers for what it has renamed
             model = AutoModelForCausalLM.from_pretrained(
-                base, dtype=precision, attn_implementation="sdpa", trust_remote_code=False, use_safetensors=True
+                base, dtype=precision, attn_implementation="sdpa", trust_remote_code=False, use_safetensors=True,
+                device_map={"": "cuda"} if torch.cuda.is_available() else None,
             )
             if adapter:
                 model = PeftModel.from_pretrained(model, str(adapter), is_trainable=False)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(f"the weights of {base} do not load: {reason}") from error
-    return model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    return model.eval()
 
 
 def _apart(these: list[Any], those: list[Any]) -> float:
