@@ -63,7 +63,7 @@ def test_what_is_too_large_is_told_what_would_fit():
     made = plan(S["Qwen/Qwen3-32B"], recipe("lora-32b"), [32768], Machine(gpus=1, gpu_memory=80 * GIB), Layout())
 
     assert not made.fits
-    assert "will not fit; this would: --method qlora" in told(made)[1]
+    assert "; will not fit; here this would: --method qlora" in told(made)[1]
 
 
 def test_the_memory_is_that_of_the_longest_micro_batch_and_not_of_the_context():
@@ -79,8 +79,17 @@ def test_without_a_gpu_the_hours_are_those_of_the_papers():
 
     assert (made.gpu, made.assumed) == ("H100", True)
     assert made.hours == pytest.approx(eight_b().hours)
-    assert dict(rows(made))["time"].endswith("on an H100 at 28% of its peak; here on a CPU, unknown")
+    assert dict(rows(made))["time"] == "unknown on a CPU; 25 minutes on an H100 at 28% of its peak, $0.82"
     assert len(told(made)) == 2
+
+
+def test_without_a_gpu_the_one_that_would_do_is_told():
+    made = plan(S["Qwen/Qwen3-32B"], recipe("lora-32b"), LENGTHS, Machine(memory=24 * GIB), Layout(cpu=True))
+
+    assert told(made)[1] == (
+        "memory: 190.7 GiB of 24.0 GiB on the machine; will not fit; one GPU with 105.3 GiB would do; "
+        "here this would: --student Qwen/Qwen3-1.7B --method lora"
+    )
 
 
 def test_a_card_of_unknown_speed_has_no_hours():

@@ -170,7 +170,7 @@ def _weighed(student: "Student", longest: int) -> tuple["Facts", "Need"]:
 def _instead(choice: "Choice", student: "Student") -> str:
     from sera_cli.train.fitting import suggestion
 
-    found = suggestion(choice.each, student.context)
+    found = suggestion(choice.each, student.context, cpu=choice.layout.cpu)
     return f"{found[0]} with --method {found[1]} would fit" if found else "set student.context to less"
 
 

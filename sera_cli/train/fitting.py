@@ -42,15 +42,18 @@ def advice(shape: Shape, one: Recipe, layout: Layout, machine: Machine) -> str:
     for said, changed, laid in _changed(one, layout, machine):
         if fits(shape, changed, laid, machine.each):
             return said
-    other = suggestion(machine.each, layout.tokens)
+    other = suggestion(machine.each, layout.tokens, cpu=layout.cpu)
     return f"--student {other[0]} --method {other[1]}" if other else ""
 
 
-def suggestion(available: int, context: int = 32768) -> tuple[str, Method] | None:
-    """The largest student of the family that `available` bytes can train on rows of `context` tokens, and how."""
+def suggestion(available: int, context: int = 32768, *, cpu: bool = False) -> tuple[str, Method] | None:
+    """The largest student of the family that `available` bytes can train on rows of `context` tokens, and how.
+
+    They are those of a GPU, or of a machine with a `cpu` alone, which takes more.
+    """
     for name, shape in STUDENTS:
         for one in (recipe("paper-8b"), recipe("lora-8b")):
-            if fits(shape, one, Layout(tokens=context), available):
+            if fits(shape, one, Layout(tokens=context, cpu=cpu), available):
                 return name, one.method
     return None
 

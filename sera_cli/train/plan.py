@@ -27,10 +27,10 @@ class Plan(Value):
     passes, of which the loss covers the share `trained` (0: not known).
 
     `warmup` is shorter than the `wished` one where steps are few. A step is `micro` micro-batches on each GPU, the
-    largest of `most` tokens. `available` bytes are there for
-    `memory`; where that `fits` not, `advice` is what to say instead. `operations` are those of the whole training, and
-    `hours` those on the clock, `gpu_hours` times GPUs; None where the speed of this `gpu` is not known, and those of
-    the paper's where none is here and it is `assumed`. `reason` says why it is this recipe.
+    largest of `most` tokens. `available` bytes are there for `memory`; where that `fits` not, `advice` is what to say
+    instead. Without a GPU here, one would take `elsewhere` bytes. `operations` are those of the whole training, `hours`
+    those on the clock, `gpu_hours` times GPUs; None where the speed of this `gpu` is not known, and those of the
+    paper's where none is here and it is `assumed`. `reason` says why it is this recipe.
     """
 
     recipe: str
@@ -53,6 +53,7 @@ class Plan(Value):
     available: int
     fits: bool
     advice: str
+    elsewhere: int
     operations: float
     gpu: str
     assumed: bool
@@ -89,6 +90,7 @@ def plan(
         wished=recipe.warmup_steps,
         micro=len(taken[0]) // layout.ranks if taken else 0, most=most, layout=layout, memory=need,
         available=machine.each, fits=fits, advice="" if fits else advice(shape, recipe, laid, machine),
+        elsewhere=0 if machine.gpus else memory(shape, recipe, Layout(tokens=laid.tokens)).total,
         operations=work, gpu=gpu, assumed=not machine.gpus, hours=clock,
         gpu_hours=None if clock is None else clock * gpus, dollars=None if clock is None else clock * gpus * rate,
     )  # fmt: skip
@@ -100,7 +102,7 @@ def told(plan: Plan) -> list[str]:
     return [
         f"{plan.recipe}: {plan.trainable:,} of {plan.parameters:,} parameters learn, in {plan.steps:,} steps of "
         f"{plan.batch} samples, {plan.tokens:,} tokens{share}",
-        f"memory: {_need(plan)}; {_verdict(plan)}",
+        f"memory: {_need(plan)}; {'; '.join(_verdict(plan))}",
         *([f"time: {_time(plan)}"] if plan.hours is not None and not plan.assumed else []),
     ]
 
@@ -120,7 +122,7 @@ def rows(plan: Plan) -> list[tuple[str, str]]:
         ("memory", _need(plan)),
         *(("", f"{_size(size):>10}  {what}") for what, size in parts),
         ("", "a layer and the loss are never at work at once: the larger counts"),
-        ("verdict", _verdict(plan)),
+        *(("" if at else "verdict", said) for at, said in enumerate(_verdict(plan))),
         ("time", _time(plan)),
     ]
     return [(name, value) for name, value in fields if value]
@@ -148,10 +150,11 @@ def _need(plan: Plan) -> str:
     return f"{_size(plan.memory.total)} of {_size(plan.available)} on {on}"
 
 
-def _verdict(plan: Plan) -> str:
+def _verdict(plan: Plan) -> list[str]:
     if plan.fits:
-        return "fits"
-    return f"will not fit; this would: {plan.advice}" if plan.advice else "will not fit, nor would anything smaller"
+        return ["fits"]
+    gpu = [f"one GPU with {_size(plan.elsewhere)} would do"] if plan.elsewhere else []
+    return ["will not fit", *gpu, f"here this would: {plan.advice}" if plan.advice else "here nothing smaller would"]
 
 
 def _time(plan: Plan) -> str:
@@ -159,7 +162,10 @@ def _time(plan: Plan) -> str:
     if plan.hours is None or plan.gpu_hours is None or plan.dollars is None:
         return f"unknown, as the speed of {plan.gpu} is"
     if plan.assumed:
-        return f"{_long(plan.gpu_hours)} on an {plan.gpu} at {UTILISATION:.0%} of its peak; here on a CPU, unknown"
+        return (
+            f"unknown on a CPU; {_long(plan.hours)} on an {plan.gpu} at {UTILISATION:.0%} of its peak, "
+            f"${plan.dollars:,.2f}"
+        )
     return (
         f"{_long(plan.hours)} on {plan.layout.processes} {plan.gpu} at {UTILISATION:.0%} of "
         f"{peak(plan.gpu) / 1e12:.0f} TFLOP/s, ${plan.dollars:,.2f}"
@@ -167,7 +173,8 @@ def _time(plan: Plan) -> str:
 
 
 def _long(hours: float) -> str:
-    return f"{hours:,.1f} hours" if hours >= 1 else f"{hours * 60:.0f} minutes"
+    minutes = round(hours * 60)
+    return f"{hours:,.1f} hours" if hours >= 1 else f"{minutes} minute{'' if minutes == 1 else 's'}"
 
 
 def _size(count: int) -> str:
