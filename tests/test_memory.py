@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sera_cli.git import open_repository
-from sera_cli.svg import memory
+from sera_cli.errors import DataError
+from sera_cli.git import open_repository, tracked
+from sera_cli.svg import memory, reading
 from sera_cli.svg.memory import Key, recall, remember
 from sera_cli.svg.mine import Mined, mine
 from sera_cli.svg.pages import read
@@ -187,3 +188,18 @@ def test_while_another_process_holds_the_memory_files_are_read_anew_and_it_stays
         assert mined(shop, place).read == 6
         other.execute("ROLLBACK")
     assert mined(shop, place).read == 0
+
+
+def test_what_was_read_before_an_end_is_not_read_again(
+    tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "BATCH", 2)
+    shop = commit(tmp_path / "shop", {f"{letter}.py": f"{ADD}# {letter}\n" for letter in "abcdef"})
+    blob = next(file.blob for file in tracked(open_repository(shop)) if file.path == "f.py")
+    lost = shop / ".git" / "objects" / blob[:2] / blob[2:]
+    lost.rename(tmp_path / "lost")
+    with pytest.raises(DataError, match="some of its objects cannot be read"):
+        mined(shop, place)
+    lost.parent.mkdir(exist_ok=True)
+    (tmp_path / "lost").rename(lost)
+    assert mined(shop, place).read == 2

@@ -12,8 +12,9 @@ import pytest
 
 from sera_cli.errors import ConfigError, DataError
 from sera_cli.git import TrackedFile, open_repository
+from sera_cli.svg.found import LeftOut
 from sera_cli.svg.mine import mine
-from sera_cli.svg.pages import NAMES, language_of, read, unread
+from sera_cli.svg.pages import NAMES, heard, language_of, read, told, unread
 from tests.test_mine import ADD, commit, mined
 
 JS = "function f(a) {\n  return a ? 1 : 2;\n}\n"
@@ -133,3 +134,28 @@ def test_all_functions_of_a_file_are_kept_or_left_out() -> None:
     walked = [node for node in ast.walk(ast.parse(content)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     assert spans == {(node.name, node.lineno, node.end_lineno) for node in walked}
     assert len(page.starts) + len(page.out) == len(walked) > 100
+
+
+@pytest.mark.parametrize(("path", "text"), [
+    ("a.py", f"import os\n\nclass A(B):\n    def f(self, x):\n        return os.path.join(self.g(x), x)\n\n{ADD}{ADD}"),
+    ("b.js", "import { c } from './c.js'\n" + JS), ("tests/test_a.py", "def test_a():\n    assert add(1)\n"),
+    ("broken.py", "def f(:\n"), ("名.py", 'def 計算(数):\n    "\\n \\" \\u2028 \\x00"\n    return 数 + 1\n'),
+])  # fmt: skip
+def test_a_page_is_the_same_after_it_was_told(path: str, text: str) -> None:
+    page = read(path, text.encode(), "")
+    said = told(page)
+    assert heard(said) == page
+    assert b"\n" not in said
+
+
+@pytest.mark.parametrize("said", [b"", b"[]", b"{}\0", b'["a.py"]\0[]', b'["a.py","python",[[1]],[],"","",""]\0'])
+def test_what_is_no_page_is_a_value_error(said: bytes) -> None:
+    with pytest.raises(ValueError, match="validation error"):
+        heard(said)
+
+
+def test_a_page_gives_records_when_they_are_looked_at() -> None:
+    page = read("a.py", f"def g(): pass\n{ADD}".encode(), "")
+    assert [(one.id, one.path, one.name, one.language) for one in page.functions] == [
+        ("02b854a2cf44", "a.py", "add", "python")]
+    assert [*page.left] == [LeftOut("a.py", "g", 1, 1, "python", "trivial body")]

@@ -138,7 +138,7 @@ class _Worker:
         """Starts it again. What it died at for the second time is answered without it; all, where it failed by itself:
         whoever asks will see why.
         """
-        os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)  # how it ended is not to be how we end it
+        self.process.wait()  # how it ends is not to be how we end it
         self._end()
         if self.owed and self.owed[0] == self.died_at:
             killed = self.process.returncode < 0
