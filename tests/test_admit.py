@@ -35,6 +35,7 @@ def test_an_adapter_that_vllm_takes_is_registered_as_it_is(taught, tmp_path):
 
 def test_an_adapter_that_vllm_refuses_is_registered_merged_and_the_card_says_why(taught, tmp_path):
     odd = rewritten(taught, tmp_path / "run" / "adapter", bias="all")
+    (odd / "metrics.jsonl").write_text('{"loss": 1.0}\n')
     card = checked(CARD, odd, base())
     assert card.merged == "it trains biases (bias)"
 
@@ -42,6 +43,7 @@ def test_an_adapter_that_vllm_refuses_is_registered_merged_and_the_card_says_why
 
     folder = registry.folder(tmp_path, made)
     assert preflight(folder) == []
+    assert (folder / "metrics.jsonl").read_text() == '{"loss": 1.0}\n'
     assert (folder / "model.safetensors").is_file() and not (folder / CONFIG).exists()
     assert registry.find(tmp_path, "flask").merged == "it trains biases (bias)"
     assert "merged into the base, in bfloat16: it trains biases (bias) |" in (folder / "README.md").read_text()

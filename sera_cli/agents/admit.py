@@ -1,5 +1,6 @@
 """From what training left to an agent that vLLM serves: as it is, or merged where vLLM refuses the adapter."""
 
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,6 +10,9 @@ from sera_cli.agents.registry import register, spoken
 from sera_cli.errors import DataError, ModelError
 from sera_cli.harness import tokens, wire
 from sera_cli.types import AgentCard
+
+METRICS = "metrics.jsonl"
+"""How the training went: it stays beside the weights."""
 
 
 def checked(card: AgentCard, weights: Path, base: str) -> AgentCard:
@@ -31,6 +35,8 @@ def admit(home: Path, card: AgentCard, weights: Path, base: str) -> AgentCard:
         with TemporaryDirectory(prefix=".", suffix=".merged", dir=weights.parent, ignore_cleanup_errors=True) as place:
             end = tokens.load(str(weights)).special(wire.ending(spoken(card)))
             merge(fetched(base), weights, Path(place), end=end)
+            if (weights / METRICS).is_file():
+                shutil.copyfile(weights / METRICS, Path(place) / METRICS)
             return register(home, card, Path(place))
     except OSError as error:
         raise DataError(f"{error.strerror or error}; the weights are still in {weights}", weights.parent) from error
