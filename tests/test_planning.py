@@ -87,3 +87,12 @@ def test_a_person_sees_the_whole_plan_in_eighty_columns(prepared: Path, capsys: 
     for name in ("parameters", "tokens", "steps", "batches", "memory", "verdict", "time"):
         assert any(line.startswith(name) for line in lines), name
     assert "  30.5 GiB  weights" in said
+
+
+def test_short_samples_share_micro_batches_as_far_as_memory_goes(prepared: Path, capsys: Captured) -> None:
+    asked = ("--student", tiny().base, "--recipe", "lora-8b", "--set", "train.processes=1")
+    plan, alone = (sera(capsys, "train", prepared, "--dry-run", *asked, "--set", f"train.tokens={tokens}")["training"]
+                   for tokens in (0, 1000))
+
+    assert (plan["layout"]["tokens"], plan["most"], plan["micro"]) == (32768, 4000, 4)
+    assert (alone["layout"]["tokens"], alone["most"], alone["micro"]) == (1000, 1000, 16)

@@ -69,6 +69,7 @@ def _student(job: Job, longest: int) -> "Student":
 
     from sera_cli.config import home
     from sera_cli.train import embedded
+    from sera_cli.train.layout import NATIVE
     from sera_cli.train.student import Student
 
     spec = job.student
@@ -79,4 +80,4 @@ def _student(job: Job, longest: int) -> "Student":
     cached = None if folder.is_dir() else try_to_load_from_cache(spec, "config.json")
     base = str(Path(cached).parent) if isinstance(cached, str) else str(folder.resolve()) if folder.is_dir() else spec
     return Student(name=folder.name if folder.is_dir() else spec, base=base,
-                   context=job.config.student.context or longest)
+                   context=job.config.student.context or max(longest, NATIVE))

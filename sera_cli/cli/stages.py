@@ -145,10 +145,22 @@ def the_choice(job: Job, student: "Student", longest: int = 0) -> "Choice":
     from sera_cli.train.trackers import check
 
     check(job.config.train.report_to, offline=job.config.privacy.offline)
-    choice = choose(job.config.train, *_weighed(student, longest), machine())
+    facts, need = _weighed(student, longest)
+    choice = choose(job.config.train, facts, need, machine())
     if not (choice.fits or job.asked.dry_run):
         raise ConfigError(f"{student.name} cannot be trained here: {choice.reason}; {_instead(choice, student)}")
-    return choice
+    return choice if job.config.train.tokens else _roomy(choice, need, student.context)
+
+
+def _roomy(choice: "Choice", need: "Need", context: int) -> "Choice":
+    """The same with micro-batches of as many tokens as there is memory for, up to the student's context."""
+    from sera_cli.train.fitting import budget
+
+    def taken(tokens: int) -> int:
+        return need(choice.recipe, choice.layout.model_copy(update={"tokens": tokens}))
+
+    tokens = max(choice.layout.tokens, budget(taken, context, choice.each))
+    return choice.model_copy(update={"layout": choice.layout.model_copy(update={"tokens": tokens})})
 
 
 def _weighed(student: "Student", longest: int) -> tuple["Facts", "Need"]:
@@ -158,7 +170,7 @@ def _weighed(student: "Student", longest: int) -> tuple["Facts", "Need"]:
     from sera_cli.train.shape import measure
 
     if student.rehearsal:
-        return Facts(context=longest or student.context, rehearsal=True), lambda *_: 0
+        return Facts(context=student.context, rehearsal=True), lambda *_: 0
     shape = measure(student)
 
     def need(recipe: "Recipe", layout: "Layout") -> int:

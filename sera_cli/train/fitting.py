@@ -1,7 +1,7 @@
 """What to change where a training does not fit: on the GPUs at hand, and which student they could train instead."""
 
 from collections import ChainMap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sera_cli.train.footprint import memory
@@ -25,12 +25,12 @@ def fits(shape: Shape, one: Recipe, layout: Layout, available: int) -> bool:
     return memory(shape, one, layout).total <= available
 
 
-def budget(shape: Shape, one: Recipe, layout: Layout, available: int) -> int:
-    """The most tokens of a micro-batch that `available` bytes hold, up to those of the layout; 0 if they hold none."""
-    low, high = 0, layout.tokens
+def budget(need: Callable[[int], int], most: int, available: int) -> int:
+    """The most tokens of a micro-batch, up to `most`, whose `need` in bytes is available; 0 if one token's is not."""
+    low, high = 0, most
     while low < high:
         middle = (low + high + 1) // 2
-        if fits(shape, one, layout.model_copy(update={"tokens": middle}), available):
+        if need(middle) <= available:
             low = middle
         else:
             high = middle - 1
