@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sera_cli.errors import DataError
 from sera_cli.harness import tokens, wire
 from sera_cli.harness.wire.family import Name
-from sera_cli.train.rows import IGNORED, Row, check, rows
+from sera_cli.train.rows import IGNORED, Row, check, keep, kept, rows
 from sera_cli.train.student import Student
 from sera_cli.types import Message, Sample
 from tests import families
@@ -163,3 +163,12 @@ def test_no_text_makes_the_check_fail(family: Name, thinking: str, said: str, co
     made = spoken(talk, family)
 
     assert [row.id for row in rows([made], student(family))] == ["s"]
+
+
+def test_rows_are_written_without_a_word(tmp_path, capfd):
+    from datasets import enable_progress_bars
+
+    enable_progress_bars()
+    keep(rows([sample(1), sample(2)], tiny()), tmp_path / "rows")
+    assert capfd.readouterr() == ("", "")
+    assert kept(tmp_path / "rows")["id"][:] == ["s1", "s2"]

@@ -55,6 +55,9 @@ def rows(samples: Sequence[Sample], student: Student) -> list[Row]:
 
 def keep(found: Sequence[Row], folder: Path) -> None:
     """Writes rows, in their order, as a data set with columns id, input_ids, labels and length; of none nothing."""
+    from datasets import disable_progress_bars
+
+    disable_progress_bars()
     if found:
         _data_set(found).save_to_disk(folder)
 
