@@ -38,7 +38,7 @@ _ASKED = 500
 _TABLE = "CREATE TABLE IF NOT EXISTS pages (name BLOB PRIMARY KEY, used INTEGER, seal BLOB, page BLOB)"
 _OLDEST = """DELETE FROM pages WHERE name IN
     (SELECT name FROM pages ORDER BY used LIMIT (SELECT count(*) / 4 + 1 FROM pages))"""
-_ASK = "SELECT CAST(name AS BLOB), CAST(seal AS BLOB), CAST(page AS BLOB) FROM pages WHERE name IN"
+_ASK = "SELECT CAST(name AS BLOB), CAST(seal AS BLOB), CAST(page AS BLOB), used < ? FROM pages WHERE name IN"
 _BROKEN = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 """What SQLite says of a file that it does not understand; not of one that others hold, or of a full disk."""
 
@@ -85,9 +85,10 @@ def _found(base: sqlite3.Connection, names: Collection[bytes]) -> Iterator[Row]:
     waiting, now = iter(names), int(time.time())
     while some := list(islice(waiting, _ASKED)):
         marks = f"({','.join('?' * len(some))})"
-        rows = base.execute(f"{_ASK} {marks}", some).fetchall()
-        base.execute(f"UPDATE pages SET used = ? WHERE used < ? AND name IN {marks}", (now, now - DAY, *some))
-        yield from ((name, seal or b"", told or b"") for name, seal, told in rows)
+        rows = base.execute(f"{_ASK} {marks}", (now - DAY, *some)).fetchall()
+        if any(old for *_, old in rows):
+            base.execute(f"UPDATE pages SET used = ? WHERE used < ? AND name IN {marks}", (now, now - DAY, *some))
+        yield from ((name, seal or b"", told or b"") for name, seal, told, _ in rows)
 
 
 def _add(base: sqlite3.Connection, rows: Iterable[Row]) -> None:

@@ -5,8 +5,8 @@
 REPO is a git repository of Python. Everything runs in a process of its own after all is imported, on one core and on
 all: `seconds` pass on the clock, `CPU` is that of the process, of its workers and of git together, and `MB` is the
 most memory that the process held, and the largest of its workers. The limit is what a plain loop of `ast.parse` and
-one `ast.walk` takes over the same files on as many cores. The age of files from git and the start of workers are told
-apart. Warm is a second time, with every file in memory on disk; then one file is changed in a copy of the repository.
+one `ast.walk` takes over the same files on as many cores. Opening a repository (is it clean?), the age of files from
+git and the start of workers are told apart. Warm is a second time, with every file in memory on disk; then one file is changed in a copy of the repository.
 code2flow (the official miner's way, version as installed) is run on the main package, and on ever smaller parts of it
 while it fails: its failures are shown. `--growth` mines 1, 10 and 50 copies, `--monorepo` a repository made up of that
 many files in six languages.
@@ -59,7 +59,7 @@ class Spent(NamedTuple):
     worker: float = 0
 
 
-Work = Callable[[Path], tuple[int, int]]
+Work = Callable[[Checkout], tuple[int, int]]
 
 
 def main() -> None:
@@ -76,7 +76,8 @@ def main() -> None:
         limits(repo)
         for processes in (0, -1):
             remembered(repo, processes)
-        print(f"| {repo.name}: age of its files, from git | | | {alone(aged, repo).wall:.2f} | | | | |")
+        for what, work in (("opening it", opened), ("age of its files, from git", aged)):
+            print(f"| {repo.name}: {what} | | | {(spent := alone(work, repo)).wall:.2f} | {spent.cpu:.2f} | | | |")
         if said.peer:
             against(said.peer, repo)
     if said.growth:
@@ -96,8 +97,7 @@ def warmed() -> None:
         print(f"| {CORES} workers: start and end | | | {alone(started, Path(folder)).wall:.2f} | | | | |", flush=True)
 
 
-def started(repo: Path) -> tuple[int, int]:
-    here = open_repository(repo)
+def started(here: Checkout) -> tuple[int, int]:
     file = tracked(here)[0]
     return len(dict(answers(here, iter([[Key(file.path, file.blob, "")]]), CORES))), 0
 
@@ -122,9 +122,10 @@ def alone(work: Work, repo: Path) -> Spent:
 
 def _timed(work: Work, repo: Path) -> tuple[float, ...]:
     warnings.simplefilter("ignore")
+    here = open_repository(repo)
     kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     began, before = time.monotonic(), sum(map(_cpu, kinds))
-    files, functions = work(repo)
+    files, functions = work(here)
     wall, cpu = time.monotonic() - began, sum(map(_cpu, kinds)) - before
     return (files, functions, wall, cpu, *(resource.getrusage(kind).ru_maxrss / 1000 for kind in kinds))
 
@@ -144,8 +145,7 @@ def limits(repo: Path) -> None:
         ratio("times that without the collector, as we mine", ours.wall / least.wall, ours.cpu / least.cpu)
 
 
-def bare(repo: Path, cores: int) -> tuple[int, int]:
-    here = open_repository(repo)
+def bare(here: Checkout, cores: int) -> tuple[int, int]:
     files = sorted((file.size, file.blob) for file in tracked(here) if file.path.endswith((".py", ".pyi")))
     parts = [[blob for _, blob in files[core::cores]] for core in range(cores)]
     read, write = multiprocessing.Pipe(duplex=False)
@@ -173,15 +173,15 @@ def _parsed(here: Checkout, ids: Iterable[str]) -> int:
     return functions
 
 
-def uncollected(repo: Path, cores: int) -> tuple[int, int]:
+def uncollected(here: Checkout, cores: int) -> tuple[int, int]:
     gc.disable()
-    return bare(repo, cores)
+    return bare(here, cores)
 
 
 def whole(
-    repo: Path, *, memory: Path | None = None, processes: int = -1, languages: tuple[str, ...] = ("python",)
+    here: Checkout, *, memory: Path | None = None, processes: int = -1, languages: tuple[str, ...] = ("python",)
 ) -> tuple[int, int]:
-    found = mine(open_repository(repo), seed=0, languages=languages, memory=memory, processes=processes)
+    found = mine(here, seed=0, languages=languages, memory=memory, processes=processes)
     return found.files, sum(1 for _ in found.functions) + len(found.left)
 
 
@@ -206,8 +206,12 @@ def remembered(repo: Path, processes: int, *, fifth: bool = False) -> None:
         print(f"| {repo.name}: its memory on disk | | | | | | {_bytes(memory) / 1e6:,.0f} | |", flush=True)
 
 
-def aged(repo: Path) -> tuple[int, int]:
-    return len(ages(open_repository(repo))), 0
+def opened(here: Checkout) -> tuple[int, int]:
+    return len(open_repository(here.root).submodules), 0
+
+
+def aged(here: Checkout) -> tuple[int, int]:
+    return len(ages(here)), 0
 
 
 def against(peer: str, repo: Path) -> None:
