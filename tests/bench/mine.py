@@ -4,12 +4,12 @@
 
 REPO is a git repository of Python. Everything runs in a process of its own after all is imported, on one core and on
 all: `seconds` pass on the clock, `CPU` is that of the process, of its workers and of git together, and `MB` is the
-most memory that the process held, and the largest of its workers. The limit is what a plain loop of `ast.parse` and
-one `ast.walk` takes over the same files on as many cores. Opening a repository (is it clean?), the age of files from
-git and the start of workers are told apart. Warm is a second time, with every file in memory on disk; then one file is changed in a copy of the repository.
-code2flow (the official miner's way, version as installed) is run on the main package, and on ever smaller parts of it
-while it fails: its failures are shown. `--growth` mines 1, 10 and 50 copies, `--monorepo` a repository made up of that
-many files in six languages.
+most memory that the process held, and the largest of its workers. The limit is what a plain loop of `ast.parse` and one
+`ast.walk` takes over the same files on as many cores. Opening a repository (is it clean?), the age of files from git
+and the start of workers are told apart. Warm is a second time, with every file in memory on disk; then one file is
+changed in a copy of the repository. code2flow (the official miner's way, version as installed) is run on the main
+package, and on ever smaller parts of it while it fails: its failures are shown. `--growth` mines 1, 10 and 50 copies,
+`--monorepo` a repository made up of that many files in six languages.
 """
 
 import argparse
