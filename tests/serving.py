@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sera_cli.agents.serving.answer import Agent
 from sera_cli.agents.serving.app import Server
 from sera_cli.agents.serving.asked import Ended, Event, Finish, Refused, Sampling, Voice
-from sera_cli.agents.serving.engine import Piece, Prompt
+from sera_cli.agents.serving.engine import Engine, Piece, Prompt
 from sera_cli.harness import tokens
 from sera_cli.harness.wire import Wire
 from sera_cli.harness.wire.live import Heard
@@ -67,7 +67,7 @@ def agent(name: str = "shop@1", spoken: Wire | None = None) -> Agent:
 
 
 @contextmanager
-def served(engine: Scripted, *, key: str = "", most: int = 256, agents: tuple[Agent, ...] = ()) -> Iterator[str]:
+def served(engine: Engine, *, key: str = "", most: int = 256, agents: tuple[Agent, ...] = ()) -> Iterator[str]:
     """The address of a server in front of `engine`, in a thread of this process."""
     known = {one.name: one for one in agents or (agent(),)}
     import uvicorn
