@@ -1,12 +1,13 @@
 """Reading what is broken, odd or large in languages that tree-sitter reads."""
 
+import re
 import tracemalloc
 
 import pytest
 
 from sera_cli.svg import syntax
 from sera_cli.svg.found import Found
-from sera_cli.svg.languages import BY_ENDING
+from sera_cli.svg.languages import BY_ENDING, LANGUAGES
 from sera_cli.svg.syntax import caught
 
 
@@ -179,3 +180,13 @@ def test_what_was_parsed_is_not_kept() -> None:
     finally:
         tracemalloc.stop()
     assert kept < 1_000_000
+
+
+@pytest.mark.parametrize(
+    "piece", ["#else\n", "A_", "A", "\n", " ", "a: ", "#if\n", "(", "A_B(", "\n  A_B", "{|", ": ?"])
+def test_what_is_blanked_out_is_found_in_one_pass_over_a_file(piece: str) -> None:
+    content = (piece * 200_000)[:200_000].encode()
+    for language in LANGUAGES:
+        for one in (language, language.instead):
+            for pattern in one.stumbles if one else ():
+                assert len(re.sub(pattern, b"", content)) <= len(content)

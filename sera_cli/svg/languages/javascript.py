@@ -6,7 +6,7 @@ from sera_cli.svg.languages.typescript import TSX
 
 FLOW = (
     rb"(?<=[:<(=,|&>] )\?(?=[\w{(\[$])|(?<=[:<(])\?(?=[\w{(\[$])|(?<=\{)\||\|(?=\})|\.\.\.(?=\s*[,}])"
-    rb"|\b(opaque|typeof)(?= +(type|\w+ +from|\{))|(?m:^\s*)[+-](?=\w+\??:)",
+    rb"|\b(opaque|typeof)(?= +(type|\w+ +from|\{))|(?m:^[ \t]*)[+-](?=\w+\??:)",
     rb"(?m)(?<=\w): [$\w.<>, ]+(?=\)[;,.)])",
 )
 """Of its types what TypeScript does not have: `?T`, `{| |}`, inexact and opaque types, variance; then casts."""

@@ -12,6 +12,9 @@ from sera_cli.svg.syntax.caught import installed, tools, tree
 if TYPE_CHECKING:
     from tree_sitter import Node
 
+LARGEST = 200_000
+"""Bytes of a file beyond which it is parsed only once: what people do not read as a whole is seldom worth more."""
+
 MOST = 10_000
 """Places of broken syntax beyond which they are not counted."""
 
@@ -21,7 +24,7 @@ def mended(content: bytes, language: Language) -> "tuple[Node | None, Language]"
     takes too long.
     """
     root = _blanked(content, language)
-    if language.instead and installed(language.instead) and root and root.has_error:
+    if language.instead and installed(language.instead) and root and root.has_error and len(content) <= LARGEST:
         other = _blanked(content, language.instead)
         if other and _broken(other) < _broken(root):
             return other, language.instead
@@ -32,7 +35,7 @@ def _blanked(content: bytes, language: Language) -> "Node | None":
     """The tree with the blanks that leave the least broken."""
     parser, _ = tools(language)
     root = tree(content, parser)
-    for pattern in language.stumbles:
+    for pattern in language.stumbles if len(content) <= LARGEST else ():
         if root is None or not root.has_error:
             break
         blanked = re.sub(pattern, _blanks, content)
