@@ -192,26 +192,33 @@ def counted(
         model = made(config, one, half=half)
         if mesh is not None:
             divide(model, mesh)
-        learned = [weight for weight in model.parameters() if weight.requires_grad]
         with ledger:
             begin(ledger, model, one)
-            for step in range(STEPS):
-                for _ in range(MICRO):
-                    micro(ledger, model, tokens, half=half, kept_casts=kept_casts)
-                    for weight in learned:
-                        ledger.book(weight.grad, "gradients")
-                if gpus == 1:
-                    torch.nn.utils.clip_grad_norm_(learned, one.max_grad_norm)
-                if not step:
-                    moments = [torch.empty_like(local(weight)) for weight in learned for _ in range(2)]
-                    for moment in moments:
-                        ledger.book(moment, "optimizer")
-                for weight in learned:
-                    weight.grad = None
+            trained(ledger, model, one, tokens, half=half, kept_casts=kept_casts)
     most = ledger.most
     found = {name: most[name] for name in STATE} | {"kept": most["forward"], "at work": most["backward"]}
     assert sum(found.values()) == most.total(), most
     return found
+
+
+def trained(
+    ledger: Ledger, model: Any, one: Recipe, tokens: int, *, half: bool = True, kept_casts: bool = False
+) -> None:
+    """So many steps, but for the arithmetic of Adam, whose moments are there from the end of the first on."""
+    learned = [weight for weight in model.parameters() if weight.requires_grad]
+    for step in range(STEPS):
+        for _ in range(MICRO):
+            micro(ledger, model, tokens, half=half, kept_casts=kept_casts)
+            for weight in learned:
+                ledger.book(weight.grad, "gradients")
+        if not hasattr(learned[0], "_local_tensor"):  # divided, its norm would be asked of the other GPUs
+            torch.nn.utils.clip_grad_norm_(learned, one.max_grad_norm)
+        if not step:
+            moments = [torch.empty_like(local(weight)) for weight in learned for _ in range(2)]
+            for moment in moments:
+                ledger.book(moment, "optimizer")
+        for weight in learned:
+            weight.grad = None
 
 
 def local(tensor: Any) -> torch.Tensor:
