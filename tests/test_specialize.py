@@ -245,7 +245,7 @@ def test_with_a_gpu_the_student_that_fits_is_named(
     assert road(example, "--dry-run") == 0
     lines = capsys.readouterr().err.splitlines()
     assert lines[1] == "For a real run, with a student that this machine's GPU can train:"
-    assert lines[2].endswith(" --teacher openai:MODEL --teacher-url URL --student Qwen/Qwen3-4B --method lora")
+    assert lines[2].endswith(" --teacher openai:MODEL --teacher-url URL --student Qwen/Qwen3-1.7B --method lora")
 
 
 def test_a_dry_run_foretells_and_writes_nothing(example: Path, capsys: Captured) -> None:
