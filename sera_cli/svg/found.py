@@ -33,13 +33,8 @@ class Start(NamedTuple):
     branches: int
 
 
-class Left(NamedTuple):
-    """A function of a file that no rollout sets out from, and why."""
-
-    name: str
-    line: int
-    end_line: int
-    reason: str
+Left = tuple[str, int, int, str]
+"""A function of a file that no rollout sets out from: its name, its first and last line, and why. There are many."""
 
 
 class LeftOut(NamedTuple):

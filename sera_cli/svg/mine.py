@@ -94,13 +94,18 @@ class Functions(Sequence[Function]):
     def __getitem__(self, place: int | slice) -> "Function | Functions":
         if isinstance(place, slice):
             return Functions(self._drawn[place], self._known[place])
-        page, start, commit = self._drawn[place]
-        return Function(
-            path=page.path, language=page.language, commit=commit, **start._asdict(), **self._known[place]._asdict()
-        )
+        return _record(self._drawn[place], self._known[place])
+
+    def __iter__(self) -> Iterator[Function]:
+        return map(_record, self._drawn, self._known)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and [*self] == [*other]
+
+
+def _record(drawn: Drawn, known: Known) -> Function:
+    page, start, commit = drawn
+    return Function(path=page.path, language=page.language, commit=commit, **start._asdict(), **known._asdict())
 
 
 _Calls = tuple[dict[tuple[str, str], dict[str, bool]], Mapping[str, dict[str, bool]]]

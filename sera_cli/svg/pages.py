@@ -166,7 +166,7 @@ def _sorted(path: str, found: Iterable[Found]) -> tuple[tuple[Start, ...], tuple
         if made and made.id not in starts:
             starts[made.id] = made
         else:
-            out.append(Left(one.name, one.line, one.end_line, one.reason or "same definition twice"))
+            out.append((one.name, one.line, one.end_line, one.reason or "same definition twice"))
     return tuple(starts.values()), tuple(out)
 
 
