@@ -96,6 +96,10 @@ def model(course: Course, chosen: Kernel) -> Any:
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"student {student.name} does not load: {str(error).strip().partition(chr(10))[0]}") from error
+    except ImportError as error:
+        if recipe.method != "qlora":
+            raise
+        raise ConfigError("QLoRA needs bitsandbytes; run: pip install 'sera[qlora]'") from error
 
 
 def quantized(recipe: Recipe) -> Any:
@@ -105,13 +109,10 @@ def quantized(recipe: Recipe) -> Any:
     import torch
     from transformers import BitsAndBytesConfig
 
-    try:
-        return BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.bfloat16,
-        )
-    except ImportError as error:
-        raise ConfigError("QLoRA needs bitsandbytes; run: pip install 'sera[qlora]'") from error
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
 
 
 def lora(recipe: Recipe) -> Any:
