@@ -301,11 +301,3 @@ def test_a_file_of_200_megabytes_is_named_and_never_held(tmp_path: Path) -> None
     found, _, peak = told.stdout.rpartition(" ")
     assert found == "['a.py'] (('huge.js', 'larger than 1,000,000 bytes'),)"
     assert int(peak) < 100_000, "kB, half of what the file holds"
-
-
-def test_functions_can_be_counted_cut_and_compared_before_they_are_records(tmp_path: Path) -> None:
-    found = mined(tmp_path, {"a.py": many(10)})
-    functions = found.functions
-    assert (len(functions), functions[-1].name, [one.name for one in functions[2:4]]) == (10, "f9", ["f2", "f3"])
-    assert functions == mine(open_repository(tmp_path), seed=0).functions != functions[1:]
-    assert functions == tuple(functions)
