@@ -2,6 +2,8 @@
 
 from pathlib import PurePosixPath
 
+import pytest
+
 from sera_cli.svg import syntax
 from sera_cli.svg.languages import BY_ENDING
 from sera_cli.svg.linking import link
@@ -113,3 +115,17 @@ def test_a_scope_that_is_none_of_the_repository_is_from_outside() -> None:
 def test_a_bare_name_that_only_another_file_has_may_be_its() -> None:
     files = {"a.rs": "use crate::b::g;\nfn f() { g::<u8>(); h(); }", "b.rs": "pub fn g<T>() { x() }\nfn h() { y() }"}
     assert (links(files), links(files, sure=False)) == ({}, {"a.rs::f": ["b.rs::g", "b.rs::h"]})
+
+
+@pytest.mark.parametrize(("ending", "text", "callee"), [
+    (".js", "function f() { new B(1); new Map(); }\nclass B { constructor(x) { this.x = x + 1; } }", "B.constructor"),
+    (".java", "class A { Object f() { return new B<>(1, new X()); } }\nclass B<T> { B(int x) { y = x + 1; } }", "B.B"),
+    (".cs", "class A { object F() { return new B(1); } }\nclass B { B(int x) { y = x + 1; } }", "B.B"),
+    (".cpp", "void *f() { return new B(1); }\nstruct B { B(int x) { y = x + 1; } };", "B.B"),
+    (".php", "<?php function f() { return new B(1); }\nclass B { function __construct($x) { g($x); h(); } }",
+     "B.__construct"),
+    (".rb", "def f = B.new(1)\nclass B\n  def initialize(x) = g(x + 1)\nend\n", "B.initialize"),
+])
+def test_what_makes_an_object_calls_what_its_type_makes_it_with(ending: str, text: str, callee: str) -> None:
+    (called,) = links({f"a{ending}": text}).values()
+    assert called == [f"a{ending}::{callee}"]

@@ -33,6 +33,9 @@ _EVERYDAY = frozenset({
 })  # fmt: skip
 """Methods that texts, lists, maps and the like have in most languages: a call of one is most likely of those."""
 
+_MAKERS = ("constructor", "__construct", "initialize")
+"""What languages call the method that makes an object, where it has not its type's own name."""
+
 Place = tuple[str, str]
 """A path and a qualified name."""
 
@@ -116,7 +119,8 @@ class _Family:
     def _of(self, file: Calls, receiver: str, callee: str) -> Targets:
         """What is called of a type or an object. A type that is not found is not the repository's."""
         scope = receiver.removesuffix(SCOPE)
-        known = self._meant(("file", file.path, f"{scope}.{callee}"), ("member", scope, callee))
+        made = [("member", scope, maker) for maker in _MAKERS] if callee in (scope, "new") else []
+        known = self._meant(("file", file.path, f"{scope}.{callee}"), ("member", scope, callee), *made)
         if known or scope != receiver or scope[0].isupper() or callee in _EVERYDAY:
             return known or NOTHING
         return self._perhaps("method", name=callee)

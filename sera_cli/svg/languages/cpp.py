@@ -35,6 +35,7 @@ CPP = Language(
     (call_expression function: (field_expression argument: (_) @receiver field: (field_identifier) @callee)) @call
     (call_expression function: (qualified_identifier
       scope: (namespace_identifier) @scope name: (identifier) @callee)) @call
+    (new_expression type: (type_identifier) @scope @callee) @call
     [(if_statement) (for_statement) (for_range_loop) (while_statement) (do_statement) (case_statement)
      (catch_clause) (conditional_expression)] @branch
     (binary_expression operator: ["&&" "||"]) @branch

@@ -19,6 +19,8 @@ CSHARP = Language(
     (invocation_expression function: (identifier) @callee) @call
     (invocation_expression function: (member_access_expression
       expression: _ @receiver name: (identifier) @callee)) @call
+    (object_creation_expression type: [(identifier) @scope @callee
+      (generic_name (identifier) @scope @callee)]) @call
     [(if_statement) (for_statement) (foreach_statement) (while_statement) (do_statement) (switch_section)
      (switch_expression_arm) (catch_clause) (conditional_expression)] @branch
     (binary_expression operator: ["&&" "||" "??"]) @branch

@@ -26,6 +26,7 @@ SHARED = """
     (call_expression function: (identifier) @callee) @call
     (call_expression function: (member_expression
       object: (_) @receiver property: (_) @callee)) @call
+    (new_expression constructor: (identifier) @scope @callee) @call
     (import_statement (import_clause (identifier) @local) source: (string) @source) @import
     (import_statement (import_clause (namespace_import (identifier) @local)) source: (string) @source) @import
     (import_statement (import_clause (named_imports (import_specifier name: (_) @local !alias)))

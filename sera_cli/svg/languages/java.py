@@ -17,6 +17,8 @@ JAVA = Language(
      (record_declaration name: (_) @name) (annotation_type_declaration name: (_) @name)] @container
     (method_invocation !object name: (identifier) @callee) @call
     (method_invocation object: (_) @receiver name: (identifier) @callee) @call
+    (object_creation_expression type: [(type_identifier) @scope @callee
+      (generic_type (type_identifier) @scope @callee)]) @call
     [(if_statement) (for_statement) (enhanced_for_statement) (while_statement) (do_statement) (switch_label)
      (catch_clause) (ternary_expression)] @branch
     (binary_expression operator: ["&&" "||"]) @branch
