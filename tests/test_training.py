@@ -1,6 +1,8 @@
 """From samples on disk to an adapter and its card, on a tiny student."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,15 +11,18 @@ import pytest
 import tomli_w
 
 from sera_cli import store
+from sera_cli.agents.registry import folder
 from sera_cli.cli import training
 from sera_cli.cli.job import Job, open_job
 from sera_cli.cli.options import Asked
+from sera_cli.config import home
 from sera_cli.errors import ConfigError
+from sera_cli.train import sft, worker
 from sera_cli.train.course import order
 from sera_cli.train.student import Student
 from sera_cli.types import Sample
 from tests import families
-from tests.students import FULL, sample, tiny
+from tests.students import FULL, LORA, sample, tiny
 
 Made = Callable[..., Job]
 
@@ -105,3 +110,45 @@ def test_the_agent_says_the_alpha_its_samples_were_mixed_at(job: Made, alpha: fl
 
     assert opened.config.mix.alpha == 1.0
     assert (card.alpha, card.data_license) == (alpha, licence)
+
+
+def test_a_training_that_was_stopped_goes_on_and_leaves_what_it_was(
+    job: Made, capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stopping(*told: object) -> None:
+        """As Ctrl-C does, whatever is done at that moment."""
+        if told[0] == "train":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    opened = job()
+    with pytest.raises(KeyboardInterrupt):
+        training.train(opened, tiny(), stopping)
+    assert "training stopped; the same command goes on from " in capsys.readouterr().err
+    assert not opened.run.adapter.exists()
+
+    assert training.train(opened, tiny(), lambda *told: None).steps == 6
+    assert {file.name for file in opened.run.training.iterdir()} == {"accelerate.yaml", "course.json", "metrics.jsonl"}
+
+
+def test_a_stopped_training_is_not_thrown_away_for_other_settings(job: Made) -> None:
+    opened = job()
+    course, taught, heldout = training.course_of(opened, tiny())
+    sft.begin(opened.run.training, course, taught, heldout)
+    worker.work(opened.run.training)
+
+    with pytest.raises(ConfigError, match=r"is of another training: data \(was .* shuffle \(was true, now false\)"):
+        training.train(job("ratio"), tiny(), lambda *told: None)
+
+
+def test_an_adapter_that_no_server_takes_is_merged_and_the_card_says_so(job: Made, tmp_path: Path) -> None:
+    wide = LORA.model_copy(update={"rank": 520, "epochs": 1, "batch": 1})
+    (tmp_path / "quick.toml").write_text(tomli_w.dumps(wide.model_dump(exclude={"name"})))
+    opened = job()
+
+    card = training.register(opened, tiny(), training.train(opened, tiny(), lambda *told: None))
+
+    assert card.merged == "its rank is 520, and vLLM takes 512 at most"
+    files = {file.name for file in folder(home("data"), card).iterdir()}
+    assert {"model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja", "metrics.jsonl"} <= files
+    assert "adapter_config.json" not in files
+    assert not (opened.run.folder / "merged").exists()

@@ -1,5 +1,6 @@
 """A training that is ended anywhere goes on to what it would have been, in one process and in two."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sera_cli.errors import ConfigError, ModelError
+from sera_cli.errors import ConfigError, DataError, ModelError
 from sera_cli.train import checkpoint, layout, sft, worker
 from sera_cli.train.course import Course, read
 from sera_cli.train.layout import Layout
@@ -162,6 +163,16 @@ def same(folder: Path, other: Path) -> None:
     assert losses(folder) == pytest.approx(losses(other), abs=1e-4)
     assert [row["step"] for row in told(folder)] == [row["step"] for row in told(other)]
     assert names(folder) == names(other)
+
+
+def test_a_folder_in_which_another_process_trains_is_left_to_it(tmp_path):
+    begun(tmp_path / "training", FULL)
+    handle = os.open(tmp_path / "training", os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+
+    with pytest.raises(DataError, match="training: another process trains here; wait for it, or end it"):
+        worker.work(tmp_path / "training")
+    os.close(handle)
 
 
 def test_processes_that_are_not_those_of_the_folder_are_refused(tmp_path):

@@ -4,6 +4,8 @@ Where a checkpoint of the course is there, it goes on from it; where the result 
 """
 
 import errno
+import fcntl
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -44,8 +46,29 @@ def work(folder: Path) -> None:
         return
     hush()
     memory.keep()
-    with told(folder):
+    with told(folder), alone(folder):
         _work(course, folder)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Holds the folder for the workers of one training. Raises DataError where those of another are at it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        if os.environ.get("RANK", "0") == "0":
+            _hold(handle, folder)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _hold(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise DataError("another process trains here; wait for it, or end it", folder) from error
+    except OSError:  # a filesystem that knows no locks, as some of a cluster
+        return
 
 
 def _work(course: Course, folder: Path) -> None:
