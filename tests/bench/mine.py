@@ -21,10 +21,12 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -124,10 +126,32 @@ def _timed(work: Work, repo: Path) -> tuple[float, ...]:
     warnings.simplefilter("ignore")
     here = open_repository(repo)
     kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    done, held = threading.Event(), [0.0]
+    watch = threading.Thread(target=_watch, args=(done, held))
+    watch.start()
     began, before = time.monotonic(), sum(map(_cpu, kinds))
     files, functions = work(here)
     wall, cpu = time.monotonic() - began, sum(map(_cpu, kinds)) - before
-    return (files, functions, wall, cpu, *(resource.getrusage(kind).ru_maxrss / 1000 for kind in kinds))
+    done.set()
+    watch.join()
+    return files, functions, wall, cpu, _most("self"), max(held)
+
+
+def _watch(done: threading.Event, held: list[float]) -> None:
+    """Notes the most that processes started by this one have held. What the kernel sums up of children that ended
+    counts what they were before they became another program: as much as this one.
+    """
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    while not done.wait(0.1):
+        for child in children.read_text().split():
+            with suppress(OSError, StopIteration):
+                held.append(_most(child))
+
+
+def _most(process: str) -> float:
+    """The most memory that a process has held, in MB."""
+    status = Path(f"/proc/{process}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in status if line.startswith("VmHWM"))) / 1000
 
 
 def _cpu(kind: int) -> float:
