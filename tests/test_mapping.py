@@ -167,6 +167,20 @@ def test_what_the_client_did_reads_as_if_our_tools_had_done_it() -> None:
          "The file /a is empty."),
         ("view", {"path": "/a", "view_range": [7, 8]}, "     7→a\n     8→b",
          "Here are lines 7 to 8 of /a:\n     7\ta\n     8\tb"),
+        ("view", {"path": "/a"}, "1\ta\n2\t\n3\t", "Here are lines 1 to 2 of /a, which has 2:\n     1\ta\n     2\t"),
+        ("view", {"path": "/a", "view_range": [1, 3]}, "1\ta\n2\t", "Here are lines 1 to 1 of /a:\n     1\ta"),
+        ("view", {"path": "/a", "view_range": [1, 2]}, "1\ta\n2\t",
+         "Here are lines 1 to 2 of /a:\n     1\ta\n     2\t"),
+        ("view", {"path": "/a"}, "<content>\n1: a\n2: \n\n(End of file - total 2 lines)\n</content>",
+         "Here are lines 1 to 2 of /a, which has 2:\n     1\ta\n     2\t"),
+        ("bash", {"command": "x"}, "Chunk ID: 84c6d6\nWall time: 0.0 seconds\nProcess exited with code 0\n"
+         "Original token count: 1\nOutput:\n3\n", "3"),
+        ("bash", {"command": "x"}, "Chunk ID: 84c6d6\nWall time: 0.0 seconds\nProcess exited with code 0\nOutput:\n",
+         SILENT),
+        ("bash", {"command": "x"}, "Exit code: 2\nWall time: 0.1 seconds\nOutput:\n",
+         "The command printed nothing and ended with exit status 2."),
+        ("bash", {"command": "x"}, "Wall time: 30.0 seconds\nProcess running with session ID 5\nOutput:\n1 passed\n",
+         "1 passed\nThe command still runs. Call `write_stdin` with session_id 5 to wait for the rest."),
         ("create", {"path": "/a", "file_text": "x"}, "File created successfully at: /a",
          "The file /a has been created."),
         ("str_replace", {"path": "/a", "old_str": "x"}, "<tool_use_error>String to replace not found in file.",
@@ -210,6 +224,20 @@ def test_tools_of_other_servers_stream_as_they_are_and_keep_their_place() -> Non
               Heard("arguments", '{"a', 1), Heard("arguments", '": 1}', 1)]  # fmt: skip
     assert [told for piece in pieces for told in found.hear(piece)] == [
         Heard("name", "mcp__db__query"), Heard("arguments", '{"a'), Heard("arguments", '": 1}')]
+
+
+def test_of_what_else_a_client_brings_only_tools_from_elsewhere_are_offered() -> None:
+    told = {
+        "Claude Code": ["Agent", "Glob", "Workflow", "mcp__db__query"],
+        "opencode": ["glob", "task", "db_query"],
+        "Codex": ["request_user_input", "write_stdin", "mcp__db__query"],
+        "Codex, older": ["apply_patch", "mcp__db__query"],
+    }
+    offered = {one.name: [name for name in told[one.name] if one.offers(name)] for one in CLIENTS}
+    assert offered == {
+        "Claude Code": ["mcp__db__query"], "opencode": ["db_query"], "Codex": ["write_stdin", "mcp__db__query"],
+        "Codex, older": ["mcp__db__query"],
+    }  # fmt: skip
 
 
 def test_the_agents_own_tools_and_strange_ones_are_left_alone() -> None:

@@ -58,7 +58,7 @@ class Mapping:
         self._client, self._folder = found, paths.folder(asked.messages)
         self._turn = turn(asked)
         self._edits: dict[str, list[dict[str, Any]]] = {}
-        ours = [tool for tool in asked.tools if tool["function"]["name"] not in found.tools | found.others]
+        ours = [tool for tool in asked.tools if found.offers(tool["function"]["name"])]
         messages = tuple(self._history(asked.messages))
         self.asked = asked.model_copy(update={"tools": (*specs(), *ours), "messages": messages})
         self._name, self._arguments, self._said = "", "", False

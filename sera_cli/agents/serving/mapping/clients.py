@@ -31,12 +31,15 @@ class Files(NamedTuple):
 class Client(NamedTuple):
     """A client: known by its tools. Without `files`, edits go through its shell.
 
-    `others` are tools of its own that the agent is not offered: their descriptions alone would fill its context.
+    What a client brings beside those is its own, and the agent is not offered it: the descriptions alone would fill its
+    context. Tools from elsewhere stay: those whose names begin as one of `kept`, or, of a client that does not mark
+    them, all that are not among `others`.
     """
 
     name: str
     shell: Shell
     files: Files | None = None
+    kept: tuple[str, ...] = ()
     others: frozenset[str] = frozenset()
 
     @property
@@ -45,36 +48,35 @@ class Client(NamedTuple):
         files = (self.files.read, self.files.edit, self.files.write) if self.files else ()
         return frozenset({self.shell.tool, *files})
 
+    def offers(self, name: str) -> bool:
+        """Whether the agent is offered a tool of this name beside its own."""
+        if name in self.tools:
+            return False
+        return name.startswith(self.kept) if self.kept else name not in self.others
+
 
 CLIENTS = (
     Client(
         "Claude Code",
         Shell("Bash", "command", described="description", milliseconds="timeout"),
         Files("Read", "Edit", "Write", "file_path", "old_string", "new_string", "content"),
-        frozenset({
-            "Agent", "AskUserQuestion", "BashOutput", "CronCreate", "CronDelete", "CronList", "EnterPlanMode",
-            "EnterWorktree", "ExitPlanMode", "ExitWorktree", "Glob", "Grep", "KillBash", "KillShell", "LS", "LSP",
-            "ListMcpResourcesTool", "MultiEdit", "NotebookEdit", "NotebookRead", "ReadMcpResourceTool", "SendMessage",
-            "Skill", "SlashCommand", "Task", "TaskCreate", "TaskGet", "TaskList", "TaskOutput", "TaskStop",
-            "TaskUpdate", "TodoRead", "TodoWrite", "ToolSearch", "WebFetch", "WebSearch",
-        }),
+        kept=("mcp__",),
     ),
     Client(
         "opencode",
         Shell("bash", "command", described="description", milliseconds="timeout"),
         Files("read", "edit", "write", "filePath", "oldString", "newString", "content"),
-        frozenset({
+        others=frozenset({
             "apply_patch", "batch", "codesearch", "glob", "grep", "invalid", "list", "lsp", "multiedit", "patch",
             "plan_enter", "plan_exit", "question", "skill", "task", "todoread", "todowrite", "webfetch", "websearch",
         }),
     ),
     Client(
-        "Codex", Shell("exec_command", "cmd"),
-        others=frozenset({"apply_patch", "update_plan", "view_image", "write_stdin", "web_search"}),
+        "Codex", Shell("exec_command", "cmd", milliseconds="yield_time_ms"),
+        kept=("mcp__", "write_stdin"),  # a command that goes on is waited for by `write_stdin`
     ),
     Client(
-        "Codex, older", Shell("shell", "command", words=("bash", "-lc"), milliseconds="timeout_ms"),
-        others=frozenset({"apply_patch", "update_plan", "view_image"}),
+        "Codex, older", Shell("shell", "command", words=("bash", "-lc"), milliseconds="timeout_ms"), kept=("mcp__",)
     ),
 )  # fmt: skip
 

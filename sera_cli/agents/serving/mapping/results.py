@@ -15,6 +15,14 @@ ROW = re.compile(r"^\s*(\d+)(?:→|\t|\|\s?|: )(.*)$")
 """A line of a listing, by its number: as Claude Code, `cat -n` and opencode write it."""
 
 EXIT = re.compile(r"^(?:Error: )?Exit code:? (\d+)\n?")
+HEADER = re.compile(
+    r"\A(?:(?:Chunk ID|Wall time|Exit code|Process exited with code|Process running with session ID"
+    r"|Original token count|Total output lines)\b.*\n)+Output:(?:\n|\Z)"
+)
+"""What Codex writes above what a command printed."""
+
+CODE = re.compile(r"(?:Exit code|exited with code):? (\d+)")
+SESSION = re.compile(r"running with session ID (\d+)")
 SILENCE = ("", "(no content)", "(no output)", "tool ran without output or errors")
 MISSING = re.compile(r"does not exist|no such file|not found: |enoent", re.IGNORECASE)
 DIRECTORY = re.compile(r"eisdir|is a directory", re.IGNORECASE)
@@ -49,7 +57,7 @@ def observation(name: str, given: Arguments, result: str, known: Known, *, progr
 
     What the `program` answers is in our words already.
     """
-    text = REMINDER.sub("\n", result).strip("\n")
+    text = _headless(REMINDER.sub("\n", result).strip("\n"), program=program)
     if REFUSED.search(text[:400]):
         reason = REASON.search(text)
         said = f" They say: {reason[1].strip()}" if reason else ""
@@ -71,6 +79,18 @@ def observation(name: str, given: Arguments, result: str, known: Known, *, progr
             return _replaced(path, given, text, known)
 
 
+def _headless(text: str, *, program: bool) -> str:
+    """What a command printed, without what Codex writes above it, but with what matters of that."""
+    found = HEADER.match(text)
+    if not found:
+        return text
+    printed, code, session = text[found.end():].rstrip("\n"), CODE.search(found[0]), SESSION.search(found[0])
+    if session:
+        wait = f"The command still runs. Call `write_stdin` with session_id {session[1]} to wait for the rest."
+        return f"{printed}\n{wait}".lstrip("\n")
+    return f"Exit code {code[1]}\n{printed}" if code and code[1] != "0" and not program else printed
+
+
 def _shell(text: str) -> str:
     found = EXIT.match(text)
     output = text[found.end():] if found else text
@@ -87,7 +107,10 @@ def _view(path: str, given: Arguments, text: str, *, empty: bool, known: Known) 
         return f"The file {path} is empty." if empty or not text.strip() else text
     first, last = int(rows[0][1]), int(rows[-1][1])
     lines = [row[2] for row in rows]
-    whole = "view_range" not in given
+    span = given.get("view_range")
+    whole = span is None
+    if len(rows) > 1 and rows[-1][0].strip(" \t→") == rows[-1][1] and (span is None or span[1] == -1 or last < span[1]):
+        lines, last = lines[:-1], last - 1  # Claude Code numbers what follows the end of the last line
     if whole:
         known.texts[path] = "\n".join(lines) + "\n"
     count = last if whole else len(known.texts[path].splitlines()) if path in known.texts else None
