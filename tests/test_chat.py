@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,18 @@ from sera_cli.__main__ import run
 from sera_cli.agents.chat import turn
 from sera_cli.agents.registry import register
 from sera_cli.cli import chat
+from sera_cli.cli.talk import commands
+from sera_cli.cli.talk.answering import Setting, Who
 from sera_cli.config import home
-from sera_cli.errors import ContextOverflow
+from sera_cli.errors import AuthError, ConfigError
 from sera_cli.export import export
 from sera_cli.git import open_repository
-from sera_cli.harness.loop import NO_CALL, Limits
+from sera_cli.harness.loop import Limits
+from sera_cli.harness.money.prices import LOCAL
 from sera_cli.harness.sandbox.folder import FolderSandbox
 from sera_cli.harness.tools import Toolbox
 from sera_cli.types import AgentCard, Message, Reply
+from tests.chat_server import Answer, completion, serving
 from tests.conftest import commit
 from tests.scripted import Scripted, calls, says
 
@@ -32,7 +37,6 @@ CARD = AgentCard(
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SERA_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(chat, "chosen", lambda agent: CARD)
     folder = tmp_path / "shop"
     folder.mkdir()
     (folder / "a.py").write_text("x = 1\n")
@@ -41,7 +45,10 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def let(monkeypatch: pytest.MonkeyPatch, agent: Scripted) -> None:
-    monkeypatch.setattr(chat, "answering", lambda card: agent)
+    def answering(name: str, setting: Setting, *, context: int = 0) -> AbstractContextManager[Who]:
+        return nullcontext(Who(name or "shop@1", agent, context, price=LOCAL))
+
+    monkeypatch.setattr(commands, "answering", answering)
 
 
 EDIT = calls("str_replace_editor", command="str_replace", path="/testbed/a.py", old_str="x = 1", new_str="x = 2")
@@ -77,19 +84,45 @@ def test_a_patch_beside_a_secret_fits_the_users_files(
     assert (repository / "a.py").read_text() == 'x = 2\npassword = "x8Kq2mZp4w"\n'
 
 
-def test_with_json_there_is_one_document(
+def test_with_json_each_thing_that_happens_is_a_line(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     let(monkeypatch, Scripted(EDIT, says("That is all.")))
     assert run(["chat", str(repository), "-p", "Make x 2.", "--sandbox", "folder", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert (said["agent"], said["steps"]) == ("shop@1", 2)
-    assert said["patch"].endswith("-x = 1\n+x = 2\n")
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["event"] for one in told] == ["reply", "call", "result", "reply", "end"]
+    assert (told[1]["id"], told[1]["arguments"]["old_str"]) == (told[2]["id"], "x = 1")
+    assert (told[3]["text"], told[3]["problem"]) == ("That is all.", "")
+    end = told[-1]
+    assert (end["agent"], end["steps"], end["exit"]) == ("shop@1", 2, None)
+    assert end["patch"].endswith("-x = 1\n+x = 2\n")
+    assert end["usage"]["shop@1"]["prompt"] == 11
+
+
+def test_a_prompt_that_comes_to_no_end_has_an_exit_code_of_its_own(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    let(monkeypatch, Scripted(EDIT, LOOK))
+    monkeypatch.setenv("SERA_ROLLOUT_STEPS", "3")
+    assert run(["chat", str(repository), "-p", "Make x 2.", "--sandbox", "folder"]) == 1
+    said = capsys.readouterr()
+    assert said.out.endswith("-x = 1\n+x = 2\n")
+    assert "the agent did not come to an end (limit); what it changed so far is there" in said.err
+
+
+def test_an_error_is_the_last_event(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    let(monkeypatch, Scripted(AuthError("the key was refused")))
+    assert run(["chat", str(repository), "-p", "Make x 2.", "--sandbox", "folder", "--json"]) == 4
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"event": "error", "kind": "AuthError", "code": 4, "message": "the key was refused"}
+    assert said.err.splitlines()[-1] == "error: the key was refused"
 
 
 def test_json_without_a_prompt_is_refused(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["chat", str(repository), "--json"]) == 2
-    assert capsys.readouterr().err == "error: --json wants one document at the end; say what to do with --prompt\n"
+    assert capsys.readouterr().err == "error: --json tells what comes of a prompt; say what to do with --prompt\n"
 
 
 @pytest.mark.parametrize("lines", ['[rollout]\nsandbox = "folder"\n', "[env]\nnetwork = true\n"])
@@ -104,13 +137,38 @@ def test_a_repository_cannot_let_the_agent_out(
     assert "is part of the repository; say it yourself, with" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("lines", ['[teacher]\nurl = "http://192.0.2.7/v1"\n', '[teacher]\nflags = "--x"\n'])
+def test_a_repository_cannot_say_where_code_and_keys_go(
+    repository: Path, capsys: pytest.CaptureFixture[str], lines: str
+) -> None:
+    (repository / ".sera").mkdir()
+    (repository / ".sera" / "config.toml").write_text(lines)
+    commit(repository)
+    assert run(["chat", str(repository), "-m", "openai:some", "-p", "Make x 2.", "--sandbox", "folder"]) == 2
+    assert "is part of the repository; say it yourself, with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--here", "-p", "x"], "--here asks about each command and edit, and nobody is at the terminal; leave it out"),
+        (["--here", "--yolo"], "--yolo asks for nothing, so it is for the sandbox; leave it out here"),
+        (["--resume", "last"], "no conversation is kept in"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_the_start(
+    repository: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    assert run(["chat", str(repository), *options]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {said}")
+
+
 def test_what_is_set_to_be_offline_is_so_in_a_chat_too(repository: Path, tmp_path: Path) -> None:
     program = """
 import socket, sys
 from sera_cli.__main__ import run
-from sera_cli.cli import chat
-chat.chosen = lambda agent: None
-chat.answering = lambda card: socket.create_connection(("192.0.2.7", 443), 1)
+from sera_cli.cli.talk import commands
+commands.answering = lambda *_, **__: socket.create_connection(("192.0.2.7", 443), 1)
 sys.exit(run(["chat", sys.argv[1], "-p", "x", "--sandbox", "folder"]))
 """
     environment = os.environ | {"SERA_PRIVACY_OFFLINE": "true", "SERA_HOME": str(tmp_path)}
@@ -118,6 +176,26 @@ sys.exit(run(["chat", sys.argv[1], "-p", "x", "--sandbox", "folder"]))
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
     assert done.returncode == 2
     assert "error: offline: no connection to 192.0.2.7; " in done.stderr
+
+
+def message(text: str) -> Answer:
+    usage = {"input_tokens": 10, "output_tokens": 3}
+    said = [{"type": "text", "text": text}]
+    return Answer(200, {"id": "m", "content": said, "stop_reason": "end_turn", "usage": usage})
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+def test_a_model_behind_an_api_answers_as_an_agent_does(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    answer = completion({"content": "Done."}) if kind == "openai" else message("Done.")
+    with serving(lambda _: answer) as server:
+        monkeypatch.setenv(f"{kind.upper()}_API_KEY", "key-of-a-test")
+        monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
+        options = ["-m", f"{kind}:some", "--url", server.url, "-p", "What is x?", "--sandbox", "folder"]
+        assert run(["chat", str(repository), *options]) == 0
+    assert server.asked[0]["stream"] is True
+    assert "Done." in capsys.readouterr().err.splitlines()
 
 
 def test_lines_of_a_pipe_are_turns_of_one_conversation(
@@ -139,13 +217,26 @@ def test_lines_of_a_pipe_are_turns_of_one_conversation(
         f"what was changed is in {kept}; take it over with: git -C {repository} apply {kept}")
 
 
-def test_a_reply_is_shown_with_its_thought_and_its_calls() -> None:
-    thinking = SUBMIT.model_copy(update={"message": SUBMIT.message | {"reasoning_content": "All done.\n"}})
-    assert chat.in_words(thinking) == "· All done.\n> submit"
-    assert chat.in_words(says("Hello.")) == "Hello."
-    assert chat.in_words(says("So: {").model_copy(update={"problem": "bad JSON"})) == "So: {\n! bad JSON"
-    assert chat.in_words(says("Hello.").model_copy(update={"problem": NO_CALL})) == "Hello."
-    assert chat.in_words(EDIT).startswith("> str_replace_editor command='str_replace' path='/testbed/a.py'")
+SLASHES = ("/add a.py none.py", "Make x 2.", "/diff", "/cost", "/save fix", "/resume", "/nothing", "/undo", "/diff")
+
+
+def test_slash_commands_work_in_a_pipe_too(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    let(monkeypatch, Scripted(EDIT, says("Done.")))
+    (tmp_path / "said").write_text("\n".join(SLASHES))
+    with (tmp_path / "said").open() as pipe:
+        monkeypatch.setattr("sys.stdin", pipe)
+        assert run(["chat", str(repository), "--sandbox", "folder", "--context", "8000"]) == 0
+    shown = capsys.readouterr().err.splitlines()
+    assert "Here are lines 1 to 1 of /testbed/a.py, which has 1:" in shown
+    assert "The path /testbed/none.py does not exist." in shown
+    assert shown.count("+x = 2") == 2
+    assert "shop@1: 11 tokens read, 5 of them cached, 3 written, $0.0000" in shown
+    assert "context: about 1 of 8,000 (0 %) tokens" in shown
+    assert "1 fix  Make x 2." in shown
+    assert "there is no /nothing; /help tells what there is" in shown
+    assert shown[-2:] == ["taken back: Make x 2.; /redo puts it back", "nothing is changed"]
 
 
 def test_an_answer_in_words_ends_the_turn_and_stays_in_the_conversation(repository: Path, tmp_path: Path) -> None:
@@ -163,20 +254,6 @@ def test_an_answer_in_words_ends_the_turn_and_stays_in_the_conversation(reposito
     assert second[-1].exit == "submitted"
 
 
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (KeyboardInterrupt(), "stopped; say what to do instead, or Ctrl-D to end"),
-        (ContextOverflow("it has 9 tokens"), "it has 9 tokens; begin a new conversation"),
-    ],
-)
-def test_a_turn_can_end_without_the_conversation(error: BaseException, sentence: str) -> None:
-    said: list[str] = []
-    with chat.ending_well(said.append, goes_on=True):
-        raise error
-    assert said == [sentence]
-
-
 def test_ctrl_c_gives_no_half_patch_to_a_pipe(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,19 +265,14 @@ def test_ctrl_c_gives_no_half_patch_to_a_pipe(
     assert capsys.readouterr().out == ""
 
 
-def test_a_long_observation_is_cut_for_the_eye() -> None:
-    shown = chat.cut("OBSERVATION:\n" + "\n".join(map(str, range(20)))).splitlines()
-    assert (shown[0], shown[-1], len(shown)) == ("    0", "    … 8 more lines", 13)
-
-
 def test_without_a_name_the_only_agent_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERA_HOME", str(tmp_path / "home"))
-    with pytest.raises(chat.ConfigError, match="no agents yet; make one with: sera specialize REPO"):
+    with pytest.raises(ConfigError, match="no agents yet; make one with: sera specialize REPO"):
         chat.chosen("")
     (tmp_path / "weights").mkdir()
     register(home("data"), CARD, tmp_path / "weights")
     register(home("data"), CARD, tmp_path / "weights")
     assert chat.chosen("").version == 2
     register(home("data"), CARD.model_copy(update={"name": "web"}), tmp_path / "weights")
-    with pytest.raises(chat.ConfigError, match="say which agent: --agent shop or web"):
+    with pytest.raises(ConfigError, match="say which agent: --agent shop or web"):
         chat.chosen("")

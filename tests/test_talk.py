@@ -72,7 +72,7 @@ def place(kind: str, root: Path, begun: str = "") -> Iterator[Place]:
 def talk(place: Place, root: Path, *lines: Line, rules: Rules | None = None) -> Talk:
     session = fresh(root / ".sera" / "chat", datetime(2026, 11, 20))
     made = Talk(place, session, rules or Rules(yes), Seen(), Limits())
-    made.answer_by(Folding(Scripted(*lines), 0), None)
+    made.answer_by("scripted", Folding(Scripted(*lines), 0), None)
     return made
 
 

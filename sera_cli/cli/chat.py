@@ -1,7 +1,8 @@
-"""`sera chat`: a registered agent at work in a private copy of a repository, every command shown before it runs."""
+"""`sera chat`: work with an agent in a repository: in a private copy of it, or with --here in the checkout itself."""
 
+import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from shlex import quote
@@ -9,18 +10,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sera_cli.cli.options import Json
-from sera_cli.console import document, exactly, say
-from sera_cli.errors import ConfigError, ContextOverflow
+from sera_cli.cli.talk import working
+from sera_cli.cli.talk.answering import Setting, addresses, is_remote
+from sera_cli.cli.talk.answering import chosen as chosen
+from sera_cli.cli.talk.commands import COMMANDS, Desk, obey, prompt_note
+from sera_cli.cli.talk.events import Events, tell
+from sera_cli.cli.talk.keys import Keys, is_typed
+from sera_cli.cli.talk.screen import Screen
+from sera_cli.console import exactly, say
+from sera_cli.errors import ConfigError, ContextOverflow, SeraError
 
 if TYPE_CHECKING:
-    from sera_cli.config import Config, Resolved
-    from sera_cli.harness.model import Model
-    from sera_cli.harness.sandbox import Sandbox
-    from sera_cli.types import AgentCard, Message, Reply, Step
+    from sera_cli.agents.talk.places import Place
+    from sera_cli.agents.talk.session import Kept
+    from sera_cli.agents.talk.talk import Talk, Watch
+    from sera_cli.config import Config
+    from sera_cli.types import Exit
 
-SHOWN = 12
-"""Lines of an observation that are shown; the agent sees all of it."""
+UNFINISHED = 1
+"""The exit code of a prompt that the agent gave up, or for which its steps or its time were not enough."""
 
 
 def chat(
@@ -28,202 +36,175 @@ def chat(
         Path, typer.Argument(help="The repository to work in.", metavar="REPO", show_default="this folder")] = Path(),
     *,
     agent: Annotated[
-        str, typer.Option("--agent", "-a", help="NAME or NAME@VERSION.", show_default="the only one")] = "",
+        str, typer.Option("--agent", "-a", "--model", "-m", help="NAME, NAME@VERSION, or openai:, anthropic: or "
+                          "vllm:MODEL.", metavar="AGENT", show_default="the only one")] = "",
     prompt: Annotated[str, typer.Option("--prompt", "-p", help="Say this, print the patch on stdout and end.")] = "",
+    here: Annotated[bool, typer.Option("--here", help="Work in the checkout itself; each step is asked for.")] = False,
+    yolo: Annotated[bool, typer.Option("--yolo", help="Ask for nothing; only in a sandbox.")] = False,
+    resume: Annotated[str, typer.Option(help="Go on with a conversation: its name, or last.", metavar="NAME")] = "",
     at: Annotated[str, typer.Option(help="The commit to work from.", metavar="REV")] = "HEAD",
     sandbox: Annotated[str | None, typer.Option(help="auto, bubblewrap, docker or folder.", metavar="SANDBOX")] = None,
-    json: Json = False,
+    url: Annotated[str | None, typer.Option(help="Base URL of the model's server.", metavar="URL")] = None,
+    context: Annotated[
+        int, typer.Option(help="Tokens that the model reads.", min=0, show_default="as known of it")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="With -p: print what happens, a JSON object a line.")] = False,
 ) -> None:
-    """Let an agent work in a copy of a repository.
+    """Work with an agent in a repository.
 
-    Your files stay as they are: what it changed comes out as a patch.
+    It works in a private copy: your files stay as they are, and what it changed comes out as a patch. With -p the exit
+    code is 0 when it is done and 1 when it gave up.
     """
+    from sera_cli import git
     from sera_cli.config import resolve
-    from sera_cli.redact import restore
 
     if json and not prompt:
-        raise ConfigError("--json wants one document at the end; say what to do with --prompt")
-    settings = resolve(repo, {"rollout.sandbox": sandbox})
-    config = settings.config
-    card = chosen(agent)
-    _guard(repo, at, settings)
-    with ExitStack() as stack:
-        copy = stack.enter_context(private_copy(repo, at, config))
-        talk = not prompt and sys.stdin.isatty()
-        steps = converse([prompt] if prompt else asked(stack), answering(card), copy, config, goes_on=talk)
-        patch = restore(copy.diff())  # it is the user's, and has to fit the files as they are
-    if json:
-        last = steps[-1].exit if steps else None
-        document({"agent": f"{card.name}@{card.version}", "steps": len(steps), "exit": last, "patch": patch})
-    elif prompt:
-        exactly(patch) if patch else say("nothing was changed")
-    elif patch:
-        keep(patch, repo)
+        raise ConfigError("--json tells what comes of a prompt; say what to do with --prompt")
+    settings = resolve(repo, {"rollout.sandbox": sandbox, "teacher.url": url})
+    checkout = git.open_repository(repo, at)
+    asked = not prompt and is_typed()
+    with ExitStack() as stack, _told(json=json):
+        folder, session, kept = _kept(repo, resume)
+        name = agent or (kept.model if kept else "")
+        setting = Setting(settings.config, checkout, folder / f"{session.stem}.spend")
+        working.guard(repo, checkout, settings, addresses(name, setting), remote=is_remote(name))
+        if here or (kept and kept.place == "here"):
+            _may_be_here(kept, yolo=yolo)
+            place = stack.enter_context(working.here(checkout, folder, session.stem, kept))
+        else:
+            alone = yolo or (is_remote(name) and not asked)
+            place = stack.enter_context(working.copied(checkout, settings.config, kept, alone=alone))
+        watch = Events() if json else Screen()
+        keys = Keys(folder / "history", (f"/{name}" for name in COMMANDS)) if asked or place.kind == "here" else None
+        talk = _talk(place, session, watch, keys if not yolo else None, settings.config)
+        screen = watch if isinstance(watch, Screen) else Screen()
+        desk = Desk(talk, screen, setting, checkout.root, folder, stack, context)
+        desk.hire(name)
+        if kept:
+            talk.go_on(kept)
+            say(f"going on with {kept.title}: {kept.about}", prose=True)
+        if prompt:
+            _once(talk, prompt, json=json)
+        else:
+            _on_and_on(desk, keys if asked else None)
+            _keep(place, repo)
 
 
-def _guard(repo: Path, at: str, settings: "Resolved") -> None:
-    """What the repository brings may neither open the network nor let the agent out of its sandbox."""
-    from sera_cli import git, offline
-    from sera_cli.cli.trust import must_be_the_users, opening
-
-    config = settings.config
-    unconfined = ["rollout.sandbox"] if config.rollout.sandbox == "folder" else []
-    must_be_the_users([*unconfined, *opening(config)], settings.origins, git.open_repository(repo, at), repo)
-    offline.keep(config.privacy.offline, building=config.env.network)
+def _may_be_here(kept: "Kept | None", *, yolo: bool) -> None:
+    if kept and kept.place == "copy":
+        raise ConfigError(f"{kept.title} worked in a copy; leave out --here")
+    if yolo:
+        raise ConfigError("--yolo asks for nothing, so it is for the sandbox; leave it out here")
 
 
-def converse(
-    sayings: Iterable[str], model: "Model", sandbox: "Sandbox", config: "Config", tell: Callable[[str], None] = say,
-    *, goes_on: bool = False,
-) -> list["Step"]:
-    """A turn for each thing said, in one conversation; `tell` hears of every reply before anything in it runs.
+def _kept(repo: Path, resume: str) -> tuple[Path, Path, "Kept | None"]:
+    """The folder of conversations, the file of this one, and what is in it already."""
+    from datetime import datetime
 
-    Ctrl-C ends the turn where a person is there to go on, else everything: half a patch is not piped on.
-    """
-    from sera_cli.agents.chat import turn
+    from sera_cli.agents.talk.session import find, fresh
+    from sera_cli.config import project
+    from sera_cli.runs import home
+
+    folder = home(project(repo)) / "chat"
+    kept = find(folder, resume) if resume else None
+    return folder, kept.path if kept else fresh(folder, datetime.now().astimezone()).path, kept
+
+
+def _talk(place: "Place", session: Path, watch: "Watch", keys: Keys | None, config: "Config") -> "Talk":
+    from sera_cli.agents.talk.approval import Rules, yes
+    from sera_cli.agents.talk.session import Session
+    from sera_cli.agents.talk.talk import Talk
     from sera_cli.harness.loop import Limits
-    from sera_cli.harness.tools import Toolbox
 
     limits = Limits(**config.rollout.model_dump(include=set(Limits.model_fields)))
-    toolbox = Toolbox(sandbox, command_seconds=limits.command_seconds)
-    messages: list[Message] = []
-    steps: list[Step] = []
-    for said in sayings:
-        with ending_well(tell, goes_on=goes_on):
-            for step in turn(said, model, toolbox, messages, limits, on_reply=lambda reply: tell(in_words(reply))):
-                steps.append(step)
-                for result in step.results if step.reply.calls else ():
-                    tell(cut(str(result["content"])))
-    return steps
+    if keys:  # nobody is hurried who thinks about an answer
+        limits = limits.model_copy(update={"seconds": float("inf")})
+    return Talk(place, Session(session), Rules(keys.ask if keys else yes), watch, limits)
+
+
+def _once(talk: "Talk", prompt: str, *, json: bool) -> None:
+    """One turn; the patch is told at its end. Raises typer.Exit where the agent did not come to an end."""
+    exit_: Exit | None = None
+    steps = 0
+    for step in talk.say(prompt):
+        exit_, steps = step.exit, steps + 1
+    patch = talk.place.diff()
+    if json:
+        used = {name: one.model_dump() for name, one in talk.used.items()}
+        tell("end", agent=talk.name, steps=steps, exit=exit_, patch=patch, usage=used,
+             session=talk.session.path.stem)
+    elif talk.place.kind == "copy":
+        exactly(patch) if patch else say("nothing was changed")
+    if exit_ not in (None, "submitted"):
+        say(f"the agent did not come to an end ({exit_}); what it changed so far is there", prose=True)
+        raise typer.Exit(UNFINISHED)
+
+
+def _on_and_on(desk: Desk, keys: Keys | None) -> None:
+    """Turn after turn, until Ctrl-D, or the end of a pipe."""
+    if keys:
+        desk.stack.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+        say("Say what to do; /help tells more. Ctrl-C stops a turn, Ctrl-D ends.", prose=True)
+    for line in _lines(keys):
+        if line.startswith("/") and "/" not in line.split()[0][1:]:
+            if not obey(desk, line):
+                return
+            continue
+        with _ending_well(desk.screen, goes_on=keys is not None):
+            for _ in desk.talk.say(line):
+                pass
+        prompt_note(desk)
+
+
+def _lines(keys: Keys | None) -> Iterator[str]:
+    if keys is None:
+        yield from (line.strip() for line in sys.stdin if line.strip())
+        return
+    while (said := keys.line()) is not None:
+        yield said
 
 
 @contextmanager
-def ending_well(tell: Callable[[str], None], *, goes_on: bool) -> Iterator[None]:
-    """A full context ends the turn, and so does Ctrl-C where the conversation `goes_on`; what was changed stays."""
+def _ending_well(screen: Screen, *, goes_on: bool) -> Iterator[None]:
+    """What ends a turn ends no conversation where somebody is there to go on; what was changed stays."""
     try:
         yield
     except KeyboardInterrupt:
+        screen.over()
         if not goes_on:
             raise
-        tell("stopped; say what to do instead, or Ctrl-D to end")
+        say("stopped; say what to do instead, /undo takes it back", prose=True)
     except ContextOverflow as full:
-        tell(f"{full}; begin a new conversation")
-
-
-def in_words(reply: "Reply") -> str:
-    """A reply for a person: what the agent thinks and says, and each call as it will be carried out."""
-    from sera_cli.harness.loop import NO_CALL
-    from sera_cli.harness.wire import thought
-
-    message = reply.message
-    thinking = thought(message)
-    said = str(message.get("content") or "").strip()
-    calls = [call_in_words(call.name, call.arguments) for call in reply.calls]
-    trouble = [f"! {reply.problem}"] if reply.problem and not (said and reply.problem == NO_CALL) else []
-    return "\n".join(part for part in [thinking and f"· {thinking}", said, *calls, *trouble] if part)
-
-
-def call_in_words(name: str, arguments: str) -> str:
-    import json
-
-    given = json.loads(arguments or "{}")
-    if name == "bash":
-        return f"$ {given['command']}"
-    return " ".join([f"> {name}", *(f"{key}={value!r}" for key, value in given.items())])
-
-
-def cut(text: str) -> str:
-    lines = text.removeprefix("OBSERVATION:\n").splitlines()
-    more = [f"… {len(lines) - SHOWN} more lines"] if len(lines) > SHOWN else []
-    return "\n".join(f"    {line}" for line in [*lines[:SHOWN], *more])
-
-
-def chosen(agent: str) -> "AgentCard":
-    """The agent of that name; with no name, the only one there is."""
-    from sera_cli.agents.registry import agents, find
-    from sera_cli.config import home
-
-    if agent:
-        return find(home("data"), agent)
-    names = sorted({card.name for card in agents(home("data"))})
-    if not names:
-        raise ConfigError("no agents yet; make one with: sera specialize REPO")
-    if len(names) > 1:
-        raise ConfigError(f"say which agent: --agent {' or '.join(names)}")
-    return find(home("data"), names[0])
-
-
-def answering(card: "AgentCard") -> "Model":
-    """The agent's weights on its base, loaded into this process."""
-    from transformers.utils import logging
-
-    from sera_cli.agents.local import LocalModel
-    from sera_cli.agents.registry import folder, spoken
-    from sera_cli.config import home
-    from sera_cli.train.student import student
-
-    logging.disable_progress_bar()
-    wire = spoken(card)
-    base = student(card.base, home("cache"), context=card.context, family=wire.family, thinking=wire.thinking).base
-    say(f"{card.name}@{card.version} on {card.base}" + (f". {card.note}" if card.note else ""))
-    return LocalModel(
-        base, folder(home("data"), card), name=f"{card.name}@{card.version}", context=card.context, spoken=wire
-    )
+        screen.over()
+        say(f"{full}; begin a new conversation", prose=True)
+    except SeraError as error:
+        screen.over()
+        if not goes_on:
+            raise
+        say(f"error: {error}", prose=True)
 
 
 @contextmanager
-def private_copy(repo: Path, at: str, config: "Config") -> Iterator["Sandbox"]:
-    """A sandbox over the repository at a commit."""
-    from tempfile import TemporaryDirectory
-
-    from sera_cli import git, ignore
-    from sera_cli.cli.env import log, terms
-    from sera_cli.export import export
-    from sera_cli.harness.sandbox import choose
-
-    checkout = git.open_repository(repo, at)
-    if checkout.dirty:
-        say("note: there are uncommitted changes; the agent sees the repository as committed")
-    with (
-        choose(config.rollout.sandbox, terms(config, checkout, "chat", log())) as kind,
-        TemporaryDirectory(prefix="sera-chat-") as scratch,
-    ):
-        if not kind.isolates:
-            say("note: commands are not isolated from this machine here; see `sera doctor`")
-        export(checkout, Path(scratch) / "base", ignore.hidden(checkout))
-        with kind(Path(scratch) / "base", Path(scratch)) as sandbox:
-            yield sandbox
+def _told(*, json: bool) -> Iterator[None]:
+    """An error is an event too, the last one."""
+    try:
+        yield
+    except SeraError as error:
+        if not json:
+            raise
+        say(f"error: {error}", prose=True)
+        tell("error", kind=type(error).__name__, code=error.code, message=str(error))
+        raise typer.Exit(error.code) from error
 
 
-def asked(stack: ExitStack) -> Iterator[str]:
-    """What the user types, line by line, until Ctrl-D; or the lines of a pipe."""
-    import signal
-
-    if not sys.stdin.isatty():
-        yield from (line.strip() for line in sys.stdin if line.strip())
-        return
-    from prompt_toolkit import PromptSession
-
-    stack.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
-    say("Say what to do. Ctrl-C stops a turn, Ctrl-D ends.")
-    session: PromptSession[str] = PromptSession("> ")
-    while True:
-        try:
-            line = session.prompt().strip()
-        except KeyboardInterrupt:
-            continue
-        except EOFError:
-            return
-        if line:
-            yield line
-
-
-def keep(patch: str, repo: Path) -> None:
+def _keep(place: "Place", repo: Path) -> None:
     """Leaves the patch where `git apply` finds it."""
     from sera_cli.config import project
     from sera_cli.runs import home
     from sera_cli.store import atomically
 
+    patch = place.diff() if place.kind == "copy" else ""
+    if not patch:
+        return
     file = home(project(repo)) / "chat.patch"
     atomically(file, patch.encode("utf-8", "surrogatepass"))
     command = f"git -C {quote(str(project(repo)))} apply {quote(str(file))}"

@@ -8,7 +8,7 @@ environment but what NAMES lists, and what a command leaves running ends with th
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -43,12 +43,13 @@ class Here:
 
     def __init__(
         self, root: Path, *, changes: Callable[[], str] = str, touching: Callable[[str], None] = lambda _: None,
-        environ: Mapping[str, str] = os.environ,
+        hidden: Collection[str] = (), environ: Mapping[str, str] = os.environ,
     ) -> None:
         """`changes` tells what `diff` is to tell; `touching` hears of each file, by its path in `root`, before a write.
+        The `hidden` ones are neither shown nor written.
         """
         self.root = root.resolve()
-        self._environ, self._changes, self._touching = environ, changes, touching
+        self._environ, self._changes, self._touching, self._hidden = environ, changes, touching, hidden
         self._session = Session(self._begun)
         self._open = ExitStack()
 
@@ -109,6 +110,8 @@ class Here:
             raise SandboxError(f"{path} is outside the repository; only files in {ROOT} can be seen and edited")
         if ".git" in found.relative_to(self.root).parts:
             raise SandboxError(f"{path} belongs to git; use its commands")
+        if str(found.relative_to(self.root)) in self._hidden:
+            raise SandboxError(f"{path} is hidden from agents by .seraignore")
         return found
 
     def environment(self) -> dict[str, str]:

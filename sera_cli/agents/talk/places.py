@@ -1,6 +1,6 @@
 """Where an agent works: in a private copy of a commit, or in the checkout itself. Either can be put back as it was."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -116,13 +116,15 @@ class Itself:
 
     kind: Literal["copy", "here"] = "here"
 
-    def __init__(self, root: Path, folder: Path, name: str, begun: str = "") -> None:
+    def __init__(
+        self, root: Path, folder: Path, name: str, begun: str = "", *, hidden: Collection[str] = ()
+    ) -> None:
         self._root = root
         self._snapshots = Snapshots(root, folder, name)
         self._begun = begun or self._snapshots.take()
         self._before = self._begun
         self._kept: dict[str, str] = {}
-        self._here = Here(root, changes=self.diff, touching=self._touching)
+        self._here = Here(root, changes=self.diff, touching=self._touching, hidden=hidden)
 
     @property
     def sandbox(self) -> Sandbox:

@@ -69,11 +69,11 @@ class Talk:
         self._noted = 0
         self._renew()
 
-    def answer_by(self, model: Folding, spoken: Wire | None) -> None:
-        """From now on `model` answers, and is heard as `spoken` says."""
-        self.model, self._ear = model, Ear(spoken, self._watch.heard)
+    def answer_by(self, name: str, model: Folding, spoken: Wire | None) -> None:
+        """From now on `model` answers, which is asked for by `name`, and is heard as `spoken` says."""
+        self.name, self.model, self._ear = name, model, Ear(spoken, self._watch.heard)
         if self.turns:
-            self.session.note("model", model=model.name)
+            self.session.note("model", model=name)
 
     def go_on(self, kept: Kept) -> None:
         """Takes up a conversation where it was left; in a copy, its files too. Raises SandboxError."""
@@ -141,7 +141,7 @@ class Talk:
     def _begin(self, said: str) -> str:
         before = self.place.mark()
         if not self.turns and not self._noted:
-            self.session.note("begin", model=self.model.name, place=self.place.kind, begun=self.place.begun)
+            self.session.note("begin", model=self.name, place=self.place.kind, begun=self.place.begun)
         self.session.note("turn", said=said, before=before)
         self.turns.append(Turn(said=said, before=before, messages=len(self.messages)))
         self._undone = []
@@ -164,9 +164,8 @@ class Talk:
             self.session.note("messages", messages=new)
             self._noted = len(self.messages)
         if usage and usage != Usage():
-            name = self.model.name
-            self.used[name] = self.used.get(name, Usage()) + usage
-            self.session.note("used", model=name, usage=usage.model_dump())
+            self.used[self.name] = self.used.get(self.name, Usage()) + usage
+            self.session.note("used", model=self.name, usage=usage.model_dump())
 
     def _cut(self, length: int) -> None:
         del self.messages[length:]

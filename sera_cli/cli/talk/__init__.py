@@ -1,0 +1,1 @@
+"""The screen, the keys and the slash commands of `sera chat`."""

@@ -1,0 +1,173 @@
+"""What a person sees of a turn while it happens: text as it comes, thinking on one line, commands, changes, outputs."""
+
+import json
+import re
+from typing import TYPE_CHECKING, Literal
+
+from sera_cli.console import clean, err, say
+
+if TYPE_CHECKING:
+    from sera_cli.harness.wire.live import Heard
+    from sera_cli.types import Reply, ToolCall
+
+SHOWN = 12
+"""Lines of an output that are shown; the agent sees all of it."""
+
+CHANGED = 80
+"""Lines of a change that are shown before it is asked about."""
+
+TAIL = 24
+"""Columns kept free for what is said at the end of a folded thought."""
+
+COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+NOT_RUN = "This was not run"
+
+
+class Screen:
+    """A Watch, for a terminal or a log. `unfolded` shows thinking as it comes; `thought` is the latest."""
+
+    def __init__(self) -> None:
+        self.unfolded = False
+        self.thought = ""
+        self._flow = Flow()
+        self._phase: Literal["", "thinking", "said"] = ""
+        self._heard: set[str] = set()
+
+    def heard(self, heard: "Heard") -> None:
+        if heard.kind == "thinking":
+            self._think(heard.text)
+        elif heard.kind == "said" and (heard.text.strip() or self._phase == "said"):
+            self._enter("said")
+            self._flow(heard.text)
+
+    def replied(self, reply: "Reply") -> None:
+        """What was not heard before is shown now: not every model tells what it writes while it does."""
+        from sera_cli.harness.loop import NO_CALL
+        from sera_cli.harness.wire import thought
+
+        said = str(reply.message.get("content") or "").strip()
+        if "thinking" not in self._heard and (thinking := thought(reply.message)):
+            self._think(thinking)
+        if "said" not in self._heard and said:
+            self._enter("said")
+            self._flow(said)
+        self.over()
+        if reply.problem and not (said and reply.problem == NO_CALL):
+            say(f"! {reply.problem}", style="yellow", prose=True)
+
+    def calling(self, call: "ToolCall", change: str) -> None:
+        say(in_words(call), style="bold")
+        lines = change.splitlines()[2:]
+        for line in lines[:CHANGED]:
+            say(line, style=COLOURS.get(line[:1]))
+        if len(lines) > CHANGED:
+            say(f"… {len(lines) - CHANGED} more lines", style="dim")
+
+    def called(self, call: "ToolCall", outcome: str) -> None:
+        if outcome.startswith(NOT_RUN):
+            say("    not run", style="yellow")
+        elif call.name == "bash":
+            say(cut(outcome), style="dim")
+        elif call.name == "str_replace_editor" and not re.search("^(The file .* has been|Here are lines)", outcome):
+            say(cut(outcome), style="yellow")
+
+    def over(self) -> None:
+        """The reply is whole, or was broken off."""
+        self._enter("")
+        self._heard = set()
+
+    def _think(self, text: str) -> None:
+        if self._phase != "thinking":
+            self.thought = ""
+        self._enter("thinking")
+        before, self.thought = self.thought, (self.thought + text).lstrip("\n")
+        if self.unfolded:
+            self._flow(self.thought[len(before):], "dim")
+        else:
+            self._put(folded(self.thought)[len(folded(before)):])
+
+    def _enter(self, phase: Literal["", "thinking", "said"]) -> None:
+        if self._phase == phase:
+            return
+        if self._phase == "thinking" and not self.unfolded:
+            self._put(rest(self.thought))
+        if self._phase:
+            self._flow.end()
+        self._phase = phase
+        self._heard.add(phase)
+        if phase == "thinking":
+            self._put("· ")
+
+    def _put(self, text: str) -> None:
+        err().print(clean(text), end="", style="dim", soft_wrap=True)
+
+
+class Flow:
+    """Text that comes in pieces, broken between words where the terminal is narrow; a word waits until it is whole."""
+
+    def __init__(self) -> None:
+        self._word, self._style, self._column = "", "", 0
+
+    def __call__(self, text: str, style: str = "") -> None:
+        self._style = style
+        *whole, self._word = re.split(r"(\s)", self._word + text)
+        for part in whole:
+            self._put(part)
+
+    def end(self) -> None:
+        """The last word, and a new line."""
+        self._put(self._word)
+        self._word, self._column = "", 0
+        err().print()
+
+    def _put(self, part: str) -> None:
+        from rich.cells import cell_len
+
+        if not part:
+            return
+        size, width = cell_len(part), err().width if err().is_terminal else 0
+        if width and not part.isspace() and self._column and self._column + size > width:
+            part, self._column = f"\n{part}", 0
+        if width and part == " " and self._column >= width:
+            return
+        self._column = 0 if part == "\n" else self._column + size
+        err().print(clean(part), end="", style=self._style, soft_wrap=True)
+
+
+def folded(thought: str) -> str:
+    """What of a thought fits on a line of the terminal."""
+    return thought.partition("\n")[0][: max(20, err().width - TAIL)]
+
+
+def rest(thought: str) -> str:
+    """What is said at the end of that line of all that it leaves out."""
+    if folded(thought) == thought.strip():
+        return ""
+    lines = len(thought.strip().splitlines())
+    return f" … {lines} {'line' if lines == 1 else 'lines'}, /think"
+
+
+def in_words(call: "ToolCall") -> str:
+    """A call as it will be carried out."""
+    from sera_cli.harness.sandbox import ROOT
+
+    given = json.loads(call.arguments or "{}")
+    if call.name == "bash":
+        return f"$ {given['command']}"
+    if call.name != "str_replace_editor":
+        return f"> {call.name}"
+    span = given.get("view_range") if given.get("command") == "view" else None
+    path = str(given.get("path")).removeprefix(f"{ROOT}/")
+    return f"> {given.get('command')} {path}" + (f" {span[0]} to {span[1]}" if span else "")
+
+
+def cut(text: str) -> str:
+    lines = text.splitlines()
+    more = [f"… {len(lines) - SHOWN} more lines"] if len(lines) > SHOWN else []
+    return "\n".join(f"    {line}" for line in [*lines[:SHOWN], *more])
+
+
+def painted(patch: str) -> list[tuple[str, str]]:
+    """The lines of a patch, each with its colour."""
+    return [("bold" if line.startswith(("diff ", "---", "+++")) else COLOURS.get(line[:1], ""), f"{line}\n")
+            for line in patch.splitlines()]
