@@ -147,7 +147,8 @@ def test_thirty_two_clients_at_once_are_each_answered(place: tuple[str, Remote])
 def test_a_crash_in_mid_stream_is_told_and_the_next_request_is_answered(place: tuple[str, Remote]) -> None:
     url, _ = place
     client = anthropic.Anthropic(base_url=url, api_key="none", max_retries=0, timeout=300)
-    said: Any = {"messages": [{"role": "user", "content": "Go."}], "model": "base", "temperature": 1.0}
+    said: Any = {"messages": [{"role": "user", "content": "Go."}], "model": "base"}
+    said["extra_body"] = {"temperature": 1.0}
     with pytest.raises(anthropic.APIStatusError, match="the engine went away while it wrote"):
         for number, _ in enumerate(client.messages.create(**said, max_tokens=20_000, stream=True)):
             if number == 20:
