@@ -1,5 +1,6 @@
 """A training that is ended anywhere goes on to what it would have been, in one process and in two."""
 
+import errno
 import fcntl
 import json
 import os
@@ -163,6 +164,38 @@ def same(folder: Path, other: Path) -> None:
     assert losses(folder) == pytest.approx(losses(other), abs=1e-4)
     assert [row["step"] for row in told(folder)] == [row["step"] for row in told(other)]
     assert names(folder) == names(other)
+
+
+def by_torch(path: str) -> None:
+    import torch
+
+    torch.save(torch.zeros(300_000), path)
+
+
+def by_python(path: str) -> None:
+    Path(path).write_bytes(b"rows")
+
+
+@pytest.mark.parametrize("write", [by_torch, by_python])
+def test_a_full_disk_is_told_by_whatever_writes_to_it(write, tmp_path):
+    said = r"cannot be written \(.*\); free some disk, .* goes on from the beginning$"
+
+    with pytest.raises(DataError, match=said), worker.told(tmp_path):
+        write("/dev/full")
+
+
+def test_a_gpu_that_is_too_small_is_one_line_that_says_what_to_change(tmp_path):
+    import torch
+
+    said = r"^the GPU has too little memory \(CUDA out of memory\); lower train.tokens, set"
+    with pytest.raises(ModelError, match=said), worker.told(tmp_path):
+        raise torch.OutOfMemoryError("CUDA out of memory\nmore of it")
+
+
+def test_what_is_a_bug_keeps_its_own_error(tmp_path):
+    for error in (RuntimeError("shapes differ"), OSError(errno.ENOENT, "no such file")):
+        with pytest.raises(type(error)), worker.told(tmp_path):
+            raise error
 
 
 def test_a_folder_in_which_another_process_trains_is_left_to_it(tmp_path):
