@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from heapq import nsmallest
 from pathlib import Path
 from random import Random
 
@@ -193,7 +192,9 @@ def _edges(calls: _Calls) -> tuple[tuple[str, str, bool], ...]:
 
 def _some(names: Mapping[str, bool]) -> tuple[str, ...]:
     """The first few, sure ones before others."""
-    return tuple(sorted(names, key=lambda one: (not names[one], one))[:NEIGHBOURS]) if names else ()
+    if len(names) < 2:
+        return tuple(names)
+    return tuple(sorted(names, key=lambda one: (not names[one], one))[:NEIGHBOURS])
 
 
 def _held_out(drawn: list[Drawn], seed: int, *, whole_names: bool) -> set[str]:
@@ -203,8 +204,10 @@ def _held_out(drawn: list[Drawn], seed: int, *, whole_names: bool) -> set[str]:
     """
     count = (len(drawn) * HELDOUT + 50) // 100
     wanted = max(count, 1) if len(drawn) > 1 else 0
-    chosen = set(nsmallest(wanted, (one.start.id for one in drawn), key=_lot(seed)))
-    names = {(one.path, one.name) for one in drawn if one.start.id in chosen and whole_names}
+    chosen = set(sorted((one.start.id for one in drawn), key=_lot(seed))[:wanted])
+    if not whole_names:
+        return chosen
+    names = {(one.path, one.name) for one in drawn if one.start.id in chosen}
     return chosen | {one.start.id for one in drawn if (one.path, one.name) in names}
 
 

@@ -13,7 +13,7 @@ from sera_cli.svg.pages import Page, heard, language_of, read, told, unread
 
 Pages = dict[Key, Page]
 
-BATCH = 2000
+BATCH = 250
 """Pages that are remembered at a time: what was read before a run was killed need not be read again."""
 
 
