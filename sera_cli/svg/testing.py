@@ -35,9 +35,9 @@ def mentioned(tests: Mapping[str, str], functions: Iterable[Function | Start]) -
     for path, said in tests.items():
         for mark in wanted.intersection(said.split(" ")):
             by_mark[mark].add(path)
-    nowhere: set[str] = set()
     return {
-        id_: tuple(sorted(set.intersection(*(by_mark.get(mark, nowhere) for mark in said))))
+        id_: tuple(sorted(set.intersection(*map(by_mark.__getitem__, said))))
+        if all(mark in by_mark for mark in said) else ()
         for id_, said in names.items()
     }
 
@@ -45,5 +45,5 @@ def mentioned(tests: Mapping[str, str], functions: Iterable[Function | Start]) -
 def _names(name: str) -> list[str]:
     """What a test has to say: the bare name and the type around it."""
     owner, bare = ["", *name.split(".")][-2:]
-    said = [owner] if owner and bare in _MAKERS | {owner} else [owner, bare]
-    return [word for one in said for word in _WORD.findall(one)[:1]] or [name]
+    said = [owner] if owner and (bare == owner or bare in _MAKERS) else [owner, bare]
+    return [word[0] for one in said if (word := _WORD.search(one))] or [name]
