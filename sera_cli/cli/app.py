@@ -10,6 +10,7 @@ from sera_cli.cli import (
     chat,
     clean,
     config,
+    connect,
     data,
     doctor,
     env,
@@ -54,6 +55,7 @@ app.command()(parity.command)
 app.command()(mine.command)
 app.command()(chat.chat)
 app.command()(serve.serve)
+app.command()(connect.connect)
 app.command()(init.init)
 app.command()(estimate.estimate)
 app.command()(doctor.doctor)

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -14,6 +14,8 @@ from sera_cli.console import say, show
 from sera_cli.errors import ConfigError
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from sera_cli.agents.local import LocalModel
     from sera_cli.agents.serving.answer import Agent
     from sera_cli.agents.serving.engine import Engine
@@ -44,27 +46,61 @@ def serve(
 
     OpenAI's chat completions and responses and Anthropic's messages, at /v1. Ctrl-C ends it, and the engine with it.
     """
-    import uvicorn
-
     from sera_cli import offline as sealing
-    from sera_cli.agents.serving.app import Server
-    from sera_cli.agents.serving.standing import noted
-    from sera_cli.cli.chat import chosen
-    from sera_cli.config import home, resolve
+    from sera_cli.config import resolve
 
     sealed = resolve(Path.cwd(), {"privacy.offline": offline}).config.privacy.offline
     sealing.keep(sealed)
     key = keyed(host, key_file)
-    served = [of(chosen(name)) for name in names or [""]]
-    with listening(host, port) as place, standing(served, backend, shlex.split(flags), offline=sealed) as engine:
+    with ready(names or [""], host, port, backend=backend, flags=shlex.split(flags), key=key, offline=sealed) as stand:
+        show(f"{', '.join(stand.names)} at {stand.url}/v1")
+        stand.server.run(sockets=[stand.place])
+
+
+class Stand(NamedTuple):
+    """A server that can run: who is served, at which address, and the socket that listens there."""
+
+    names: tuple[str, ...]
+    url: str
+    server: "uvicorn.Server"
+    place: socket.socket
+
+
+@contextmanager
+def ready(
+    names: Sequence[str], host: str, port: int, *, backend: str, flags: Sequence[str], key: str, offline: bool
+) -> Iterator[Stand]:
+    """Agents with an engine behind them; noted as served, for as long as it lasts."""
+    import uvicorn
+
+    from sera_cli.agents.serving.app import Server
+    from sera_cli.agents.serving.standing import noted
+    from sera_cli.cli.chat import chosen
+    from sera_cli.config import home
+
+    served = [of(chosen(name)) for name in names]
+    with listening(host, port) as place, standing(served, backend, flags, offline=offline) as engine:
         agents = {one.name: spoken(one) for one in served}
-        server = Server(agents, engine, key=key)
         where = f"http://{f'[{host}]' if ':' in host else host}:{place.getsockname()[1]}"
-        config = uvicorn.Config(server.app(), log_level="error", access_log=False, timeout_graceful_shutdown=5)
+        app = Server(agents, engine, key=key).app()
+        config = uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=5)
         place.listen()
         with noted(home("data"), where, [*agents]):
-            show(f"{', '.join(agents)} at {where}/v1")
-            uvicorn.Server(config).run(sockets=[place])
+            yield Stand(tuple(agents), where, uvicorn.Server(config), place)
+
+
+@contextmanager
+def running(stand: Stand) -> Iterator[None]:
+    """The server in a thread of its own, beside what else this process does; stopped on leaving."""
+    from threading import Thread
+
+    thread = Thread(target=stand.server.run, kwargs={"sockets": [stand.place]}, name="server", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stand.server.should_exit = True
+        thread.join()
 
 
 def keyed(host: str, file: Path | None) -> str:
