@@ -60,6 +60,22 @@ def test_another_conversation_does_not_see_the_one_before(learned):
     assert used.reply(chat()[:2], TOOLS).message == model(learned).reply(chat()[:2], TOOLS).message
 
 
+def test_a_reply_that_is_stopped_half_way_through_a_token_leaves_no_trace(learned):
+    def stop(*_):
+        hook.remove()
+        raise KeyboardInterrupt
+
+    used = model(learned)
+    first = used.reply(chat()[:2], TOOLS)
+    history = [*chat()[:2], first.message, chat()[3]]
+    hook = used._model.model.layers[-1].register_forward_pre_hook(stop)
+    with pytest.raises(KeyboardInterrupt):
+        used.reply(history, TOOLS)
+
+    assert used.reply(history, TOOLS).message == {"role": "assistant", "content": "Done."}
+    assert used.reply(chat()[:2], TOOLS).message == first.message
+
+
 def test_usage_counts_tokens(learned):
     reply = model(learned).reply(chat()[:2], TOOLS)
     tokenizer = tokens.load(str(learned))

@@ -105,10 +105,12 @@ class LocalModel:
     def _next(self, fresh: Sequence[int], temperature: float) -> int:
         import torch
 
+        cache, self._cache = self._cache, None  # Ctrl-C may leave some of its layers a token ahead of others
         with torch.inference_mode():
             ids = torch.tensor([list(fresh)], device=self._model.device)
-            out = self._model(input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
+            out = self._model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         self._seen += fresh
+        self._cache = cache
         scores = out.logits[0, -1].float().cpu()
         if temperature == 0:
             return int(scores.argmax())
