@@ -16,6 +16,7 @@ from tests.terminal import Terminal, terminal
 
 THOUGHT = "I look at the file that is named, and then I change what was asked for.\nThen I am done.\t"
 COLOUR = re.compile(r"\x1b\[3[0-7]m.*")
+ROOT = ["bash", {"command": "sudo id"}]
 LOOK = ["bash", {"command": "cat a.py"}]
 
 
@@ -57,7 +58,7 @@ def test_an_edit_in_the_checkout_is_shown_allowed_undone_and_committed(chat: Ope
         at.type("Make x 2", "Enter")
         shown = at.until("allow?")
         assert "· I look at the file that is named, and then I change what … 2 lines, /think" in shown
-        assert "> str_replace a.py\n@@ -1,2 +1,2 @@\n-x = 1\n+x = 2\n y = 2\n" in shown
+        assert "→ str_replace a.py\n@@ -1,2 +1,2 @@\n-x = 1\n+x = 2\n y = 2\n" in shown
         coloured = [re.sub(r"\x1b\[\d+m", "", found) for found in COLOUR.findall(at.screen("-e"))]
         assert coloured == ["@@ -1,2 +1,2 @@", "-x = 1", "+x = 2"]
         assert (shop / "a.py").read_text() == "x = 1\ny = 2\n"
@@ -78,7 +79,7 @@ def test_an_edit_in_the_checkout_is_shown_allowed_undone_and_committed(chat: Ope
 
 
 def test_no_and_never_and_words_of_ones_own_refuse(chat: Open, shop: Path) -> None:
-    lines = [edit("x = 1", "x = 2"), "As you wish.", LOOK, LOOK, LOOK, "So be it."]
+    lines = [edit("x = 1", "x = 2"), "As you wish.", LOOK, LOOK, LOOK, "So be it.", ROOT, "No root."]
     with chat("--here", lines=lines) as at:
         at.ready()
         at.type("Make x 2", "Enter")
@@ -91,8 +92,10 @@ def test_no_and_never_and_words_of_ones_own_refuse(chat: Open, shop: Path) -> No
         shown = at.ready("So be it.")
         assert shown.count("$ cat a.py\n") == 3
         assert shown.count("allow?") == 2
+        at.type("Root", "Enter")
+        at.ready("    not run: commands that gain privileges (sudo) are not allowed here")
         assert "y once, a always for command `cat`, n no, v never, or say what to do instead" in shown
-        assert shown.count("    not run") == 1
+        assert shown.count("    not run: the user did not allow it\n") == 1
     (kept,) = (shop / ".sera" / "chat").glob("*.jsonl")
     assert 'They say: \\"leave it alone\\"' in kept.read_text().replace('\\\\"', '\\"')
     assert (shop / "a.py").read_text() == "x = 1\ny = 2\n"
@@ -121,6 +124,18 @@ def test_ctrl_c_stops_the_turn_and_the_conversation_goes_on_another_day(chat: Op
         at.ready("taken back: Make x 2")
         at.type("/diff", "Enter")
         at.until("nothing is changed")
+
+
+def test_ctrl_c_at_a_question_stops_the_turn_too(chat: Open, shop: Path) -> None:
+    with chat("--here", lines=[edit("x = 1", "x = 2"), "Something else."]) as at:
+        at.ready()
+        at.type("Make x 2", "Enter")
+        at.until("allow?")
+        at.press("C-c")
+        at.ready("stopped; say what to do instead")
+        at.type("What else?", "Enter")
+        at.ready("Something else.")
+    assert (shop / "a.py").read_text() == "x = 1\ny = 2\n"
 
 
 def test_a_narrow_terminal_breaks_between_words_and_shows_no_colour_where_none_is_wanted(chat: Open) -> None:

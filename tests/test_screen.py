@@ -62,12 +62,20 @@ def test_what_was_not_heard_is_shown_once_the_reply_is_there(capsys: pytest.Capt
     [
         (says("Hello.").model_copy(update={"problem": NO_CALL}), "Hello.\n"),
         (says("").model_copy(update={"problem": NO_CALL}), f"! {NO_CALL}\n"),
-        (says("So: {").model_copy(update={"problem": "bad JSON"}), "So: {\n! bad JSON\n"),
+        (says("So: {").model_copy(update={"problem": "bad JSON"}), "    So: {\n! bad JSON\n"),
     ],
 )
 def test_what_is_wrong_with_a_reply_is_said(reply: Reply, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     Screen().replied(reply)
     assert shown(capsys) == said
+
+
+def test_a_call_that_was_heard_half_is_not_shown_again_raw(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen()
+    hear(screen, Heard("thinking", "Hm."), Heard("name", "bash"), Heard("arguments", '{"com'))
+    raw = says('<think>\nHm.\n</think>\n\n<tool_call>\n{"name": "bash", "arguments": {"com')
+    screen.replied(raw.model_copy(update={"problem": "the call is cut off"}))
+    assert shown(capsys) == "· Hm.\n! the call is cut off\n"
 
 
 def test_calls_are_shown_as_they_will_be_carried_out() -> None:
@@ -76,9 +84,9 @@ def test_calls_are_shown_as_they_will_be_carried_out() -> None:
 
     assert words("bash", command="ls -l | wc") == "$ ls -l | wc"
     seen = words("str_replace_editor", command="view", path="/testbed/a.py", view_range=[1, -1])
-    assert seen == "> view a.py 1 to -1"
-    assert words("str_replace_editor", command="create", path="/etc/x", file_text="y") == "> create /etc/x"
-    assert words("submit") == "> submit"
+    assert seen == "→ view a.py 1 to -1"
+    assert words("str_replace_editor", command="create", path="/etc/x", file_text="y") == "→ create /etc/x"
+    assert words("submit") == "→ submit"
 
 
 def test_outputs_are_cut_and_refusals_said(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +98,7 @@ def test_outputs_are_cut_and_refusals_said(capsys: pytest.CaptureFixture[str]) -
     lines = shown(capsys).splitlines()
     assert (lines[0], lines[12], lines[13:]) == (
         "    0", "    … 8 more lines",
-        ["    No replacement was performed: old_str does not appear", "    not run"])
+        ["    No replacement was performed: old_str does not appear", "    not run: the user did not allow it."])
     assert cut("one") == "    one"
 
 

@@ -46,7 +46,7 @@ def chat(
     sandbox: Annotated[str | None, typer.Option(help="auto, bubblewrap, docker or folder.", metavar="SANDBOX")] = None,
     url: Annotated[str | None, typer.Option(help="Base URL of the model's server.", metavar="URL")] = None,
     context: Annotated[
-        int, typer.Option(help="Tokens that the model reads.", min=0, show_default="as known of it")] = 0,
+        int, typer.Option(help="Tokens that the model reads.", min=0, metavar="N", show_default="as known of it")] = 0,
     json: Annotated[bool, typer.Option("--json", help="With -p: print what happens, a JSON object a line.")] = False,
 ) -> None:
     """Work with an agent in a repository.

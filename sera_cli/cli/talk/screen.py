@@ -46,14 +46,17 @@ class Screen:
         from sera_cli.harness.wire import thought
 
         said = str(reply.message.get("content") or "").strip()
+        wrong = reply.problem if reply.problem != NO_CALL or not said else ""
+        if wrong and self._heard:
+            said = ""  # it is the whole reply as it came, thinking and half a call with it
         if "thinking" not in self._heard and (thinking := thought(reply.message)):
             self._think(thinking)
         if "said" not in self._heard and said:
             self._enter("said")
-            self._flow(said)
+            self._flow(cut(said) if wrong else said)
         self.over()
-        if reply.problem and not (said and reply.problem == NO_CALL):
-            say(f"! {reply.problem}", style="yellow", prose=True)
+        if wrong:
+            say(f"! {wrong}", style="yellow", prose=True)
 
     def calling(self, call: "ToolCall", change: str) -> None:
         say(in_words(call), style="bold")
@@ -65,7 +68,7 @@ class Screen:
 
     def called(self, call: "ToolCall", outcome: str) -> None:
         if outcome.startswith(NOT_RUN):
-            say("    not run", style="yellow")
+            say(f"    {outcome.removeprefix('This was ').partition('. ')[0]}", style="yellow", prose=True)
         elif call.name == "bash":
             say(cut(outcome), style="dim")
         elif call.name == "str_replace_editor" and not re.search("^(The file .* has been|Here are lines)", outcome):
@@ -144,7 +147,7 @@ def rest(thought: str) -> str:
     if folded(thought) == thought.strip():
         return ""
     lines = len(thought.strip().splitlines())
-    return f" … {lines} {'line' if lines == 1 else 'lines'}, /think"
+    return f" … {lines} lines, /think" if lines > 1 else "… /think"
 
 
 def in_words(call: "ToolCall") -> str:
@@ -155,10 +158,10 @@ def in_words(call: "ToolCall") -> str:
     if call.name == "bash":
         return f"$ {given['command']}"
     if call.name != "str_replace_editor":
-        return f"> {call.name}"
+        return f"→ {call.name}"
     span = given.get("view_range") if given.get("command") == "view" else None
     path = str(given.get("path")).removeprefix(f"{ROOT}/")
-    return f"> {given.get('command')} {path}" + (f" {span[0]} to {span[1]}" if span else "")
+    return f"→ {given.get('command')} {path}" + (f" {span[0]} to {span[1]}" if span else "")
 
 
 def cut(text: str) -> str:
