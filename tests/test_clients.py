@@ -13,11 +13,19 @@ import subprocess
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sera_cli import git
+from sera_cli.agents.serving.answer import Agent
 from sera_cli.agents.serving.asked import Sampling
 from sera_cli.agents.serving.engine import Piece, Prompt
+from sera_cli.export import export
+from sera_cli.harness.sandbox.folder import FolderSandbox
+from sera_cli.harness.tools import Toolbox
+from sera_cli.types import ToolCall
+from tests.conftest import commit
 from tests.serving import agent, served
 
 pytestmark = pytest.mark.slow
@@ -27,7 +35,7 @@ TASK = "The total of shop.py is one too low. Mend it."
 BROKEN, MENDED = (f"def total(prices):\n    return sum(prices){wrong}\n" for wrong in (" - 1", ""))
 ANSWERED = re.compile(r"<tool_response>\n(.*?)\n</tool_response>", re.DOTALL)
 SHOP = "/testbed/shop.py"
-LISTING = f"Here are lines 1 to 2 of {SHOP}, which has 2:\n     1\tdef total(prices):\n     2\t    return sum(prices)"
+EDITOR = "str_replace_editor"
 
 
 def call(name: str, **arguments: object) -> str:
@@ -35,12 +43,20 @@ def call(name: str, **arguments: object) -> str:
     return f"<think>\nI look.\n</think>\n\nNext.\n<tool_call>\n{said}\n</tool_call>"
 
 
-TRAINED = (
-    call("str_replace_editor", command="view", path=SHOP),
-    call("str_replace_editor", command="str_replace", path=SHOP, old_str="sum(prices) - 1", new_str="sum(prices)"),
-    call("bash", command="cd /testbed && python3 -B -c 'import shop; print(shop.total([1, 2]))'"),
-    call("submit"),
+CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
+    (EDITOR, {"command": "view", "path": "/testbed"}),
+    (EDITOR, {"command": "view", "path": SHOP}),
+    (EDITOR, {"command": "str_replace", "path": SHOP, "old_str": "sum", "new_str": "max"}),
+    (EDITOR, {"command": "undo_edit", "path": SHOP}),
+    (EDITOR, {"command": "insert", "path": SHOP, "insert_line": 1, "new_str": "    prices = [*prices]"}),
+    (EDITOR, {"command": "undo_edit", "path": SHOP}),
+    (EDITOR, {"command": "str_replace", "path": SHOP, "old_str": "sum(prices) - 1", "new_str": "sum(prices)"}),
+    (EDITOR, {"command": "view", "path": SHOP, "view_range": [2, -1]}),
+    (EDITOR, {"command": "create", "path": "/testbed/__init__.py", "file_text": ""}),
+    ("bash", {"command": "cd /testbed && rm __init__.py && python3 -B -c 'import shop; print(shop.total([1, 2]))'"}),
+    ("bash", {"command": "true"}),
 )
+TRAINED = (*(call(name, **arguments) for name, arguments in CALLS), call("submit"))
 """What an agent says that works with the tools it was trained on."""
 
 PLAIN = (
@@ -55,13 +71,14 @@ class Played:
     """Says its replies in turn: which one, the turns since the task tell, so that a client may ask again."""
 
     replies: tuple[str, ...]
+    reads: Agent
     seen: list[str] = field(default_factory=list)
 
     def up(self) -> bool:
         return True
 
     async def write(self, prompt: Prompt, sampling: Sampling) -> AsyncGenerator[Piece]:
-        self.seen.append(agent().tokenizer.decode(prompt.ids))
+        self.seen.append(self.reads.tokenizer.decode(prompt.ids))
         past = self.seen[-1].rpartition(TASK)[2].count("<|im_start|>assistant\n") - 1
         says = self.replies[past]
         for start in range(0, len(says), 5):
@@ -81,10 +98,10 @@ def mended(place: Path, replies: tuple[str, ...], words: Iterable[str], **enviro
     home.mkdir()
     shop.mkdir()
     (shop / "shop.py").write_text(BROKEN)
-    for git in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "Sell"]):
-        subprocess.run(["git", *git], cwd=shop, check=True)
-    engine = Played(replies)
-    with served(engine, agents=(agent()._replace(context=200_000),)) as url:
+    commit(shop)
+    export(git.open_repository(shop), place / "base")
+    engine = Played(replies, agent()._replace(context=200_000))
+    with served(engine, agents=(engine.reads,)) as url:
         told = {name: value.replace("$URL", url) for name, value in environ.items()}
         done = subprocess.run(
             [word.replace("$URL", url) for word in words], cwd=shop, text=True, capture_output=True, timeout=400,
@@ -96,30 +113,32 @@ def mended(place: Path, replies: tuple[str, ...], words: Iterable[str], **enviro
     return ANSWERED.findall(engine.seen[-1])
 
 
-def as_trained(answers: list[str]) -> None:
-    """All that the model was told, to the letter, whichever client did the work."""
-    before = LISTING.replace("sum(prices)", "sum(prices) - 1")
-    assert answers == [
-        f"OBSERVATION:\n{before}", f"OBSERVATION:\nThe file {SHOP} has been edited. {LISTING}", "OBSERVATION:\n3",
-    ]  # fmt: skip
+def as_trained(answers: list[str], place: Path) -> None:
+    """What the model was told is to the letter what our own tools tell, whichever client did the work."""
+    with FolderSandbox(place / "base") as sandbox:
+        ours = Toolbox(sandbox)
+        told = [ours.call(ToolCall(id="", name=name, arguments=json.dumps(given))).text for name, given in CALLS]
+    assert answers == [f"OBSERVATION:\n{text}" for text in told]
 
 
 def test_claude_code_mends_a_checkout_and_the_agent_sees_its_own_tools(tmp_path: Path) -> None:
     models = {f"ANTHROPIC_{name}MODEL": "shop@1" for name in (
         "", "DEFAULT_HAIKU_", "DEFAULT_SONNET_", "DEFAULT_OPUS_")}  # fmt: skip
-    as_trained(mended(
+    answers = mended(
         tmp_path, TRAINED, ["claude", "-p", TASK, "--allowedTools", "Bash Edit Read Write"], **models,
         ANTHROPIC_BASE_URL="$URL", ANTHROPIC_AUTH_TOKEN="none", CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC="1",
-    ))  # fmt: skip
+    )  # fmt: skip
+    as_trained(answers, tmp_path)
 
 
 def test_codex_mends_a_checkout_and_the_agent_sees_its_own_tools(tmp_path: Path) -> None:
     provider = "{name='sera', base_url='$URL/v1', wire_api='responses'}"
-    as_trained(mended(
+    answers = mended(
         tmp_path, TRAINED,
         ["codex", "exec", "--dangerously-bypass-approvals-and-sandbox", "-c", "model=shop@1", "-c",
          "model_provider=sera", "-c", f"model_providers.sera={provider}", TASK],
-    ))  # fmt: skip
+    )  # fmt: skip
+    as_trained(answers, tmp_path)
 
 
 def test_opencode_mends_a_checkout_and_the_agent_sees_its_own_tools(tmp_path: Path) -> None:
@@ -130,11 +149,12 @@ def test_opencode_mends_a_checkout_and_the_agent_sees_its_own_tools(tmp_path: Pa
             "models": {"shop@1": {"name": "shop", "limit": {"context": 32768, "output": 8192}}},
         }},
     }  # fmt: skip
-    as_trained(mended(
+    answers = mended(
         tmp_path, TRAINED, ["opencode", "run", "--auto", "--title", "The shop", TASK],
         OPENCODE_CONFIG_CONTENT=json.dumps(config), OPENCODE_DISABLE_MODELS_FETCH="1",
         OPENCODE_DISABLE_LSP_DOWNLOAD="1",
-    ))  # fmt: skip
+    )  # fmt: skip
+    as_trained(answers, tmp_path)
 
 
 def test_mini_swe_agent_mends_a_checkout(tmp_path: Path) -> None:

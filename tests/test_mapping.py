@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sera_cli.agents.serving.asked import Asked
 from sera_cli.agents.serving.mapping import SUBMITTED, Mapping, Plain, calls, mapping, paths
 from sera_cli.agents.serving.mapping.clients import CLIENTS, client
-from sera_cli.agents.serving.mapping.results import Known, observation
+from sera_cli.agents.serving.mapping.results import STALE, Known, observation
 from sera_cli.harness.editor import Editor
 from sera_cli.harness.loop import opening
 from sera_cli.harness.sandbox.folder import FolderSandbox
@@ -24,6 +24,7 @@ from tests.rollouts import exported
 
 CLAUDE = next(one for one in CLIENTS if one.name == "Claude Code")
 CODEX = next(one for one in CLIENTS if one.name == "Codex")
+CLAUDE = next(one for one in CLIENTS if one.name == "Claude Code")
 ENV = "You are Claude Code.\n<env>\nWorking directory: /home/me/shop\nPlatform: linux\n</env>"
 
 
@@ -106,12 +107,37 @@ def test_only_where_a_path_begins_is_it_the_clients_folder() -> None:
          {"file_path": "/home/me/shop/a.py", "offset": 3}),
         ({"command": "create", "path": "/testbed/b.py", "file_text": "x = '/testbed'\n"}, "Write",
          {"file_path": "/home/me/shop/b.py", "content": "x = '/testbed'\n"}),
-        ({"command": "str_replace", "path": "/testbed/a.py", "old_str": "x", "new_str": "y"}, "Edit",
-         {"file_path": "/home/me/shop/a.py", "old_string": "x", "new_string": "y"}),
     ],
 )  # fmt: skip
 def test_the_editor_is_claude_codes_tools_for_files(call: dict[str, Any], name: str, told: dict[str, Any]) -> None:
     assert heard(mapping(asked()), "str_replace_editor", **call) == (name, told)
+
+
+EDIT = {"command": "str_replace", "path": "/testbed/a.py", "old_str": "x", "new_str": "y"}
+INSERT = {"command": "insert", "path": "/home/me/shop/a.py", "insert_line": 0, "new_str": "y"}
+READ = (called("c0", "Read", file_path="/home/me/shop/a.py"), result("c0", "1\tx\n2\t"))
+EDITED = called("c1", "Edit", file_path="/home/me/shop/a.py", old_string="x", new_string="y")
+REFUSAL = result("c1", "<tool_use_error>File has been modified since read. Read it again.</tool_use_error>")
+
+
+@pytest.mark.parametrize(
+    ("before", "name"),
+    [
+        ((), "Bash"),
+        (READ, "Edit"),
+        ((*READ, EDITED, result("c1", "The file /home/me/shop/a.py has been updated.")), "Edit"),
+        ((*READ, EDITED, REFUSAL), "Bash"),
+        ((*READ, called("c1", "Bash", command="ls"), result("c1", "a.py")), "Edit"),
+        ((*READ, called("c1", "Bash", **calls.there("str_replace_editor", INSERT, CLAUDE)[1]),
+          result("c1", "The file /home/me/shop/a.py has been edited. Here are lines 1 to 1")), "Bash"),
+    ],
+)  # fmt: skip
+def test_a_file_is_edited_by_the_clients_own_tool_once_that_has_read_it(before: Any, name: str) -> None:
+    assert heard(mapping(asked(*before)), "str_replace_editor", **EDIT)[0] == name
+
+
+def test_an_edit_that_the_client_refuses_for_want_of_reading_is_to_be_made_again() -> None:
+    assert seen(*READ, EDITED, REFUSAL)[-1]["content"] == STALE
 
 
 def test_a_command_is_run_where_the_client_stands() -> None:
@@ -156,6 +182,7 @@ def test_what_the_client_did_reads_as_if_our_tools_had_done_it() -> None:
         ("bash", {"command": "false"}, "Exit code 1", "The command printed nothing and ended with exit status 1."),
         ("bash", {"command": "x"}, "Exit code 2\nsh: no", "sh: no"),
         ("bash", {"command": "x"}, "Tool ran without output or errors", SILENT),
+        ("bash", {"command": "x"}, "(Bash completed with no output)", SILENT),
         ("bash", {"command": "x"}, "The user doesn't want to proceed with this tool use. The tool use was rejected. "
          "To tell you how to proceed, the user said:\nuse rg",
          "The user refused this call, and it was not carried out. They say: use rg"),

@@ -14,7 +14,7 @@ from typing import Any
 from sera_cli.agents.serving.asked import Asked, turn
 from sera_cli.agents.serving.mapping import calls, paths
 from sera_cli.agents.serving.mapping.clients import Client, client
-from sera_cli.agents.serving.mapping.results import REMINDER, Known, observation
+from sera_cli.agents.serving.mapping.results import REMINDER, STALE, Known, observation
 from sera_cli.harness.loop import opening
 from sera_cli.harness.tools import NAMES, specs
 from sera_cli.harness.wire.live import Heard
@@ -58,6 +58,7 @@ class Mapping:
         self._client, self._folder = found, paths.folder(asked.messages)
         self._turn = turn(asked)
         self._edits: dict[str, list[dict[str, Any]]] = {}
+        self._current: set[str] = set()  # files as the client's own tools saw or left them: it edits no others
         ours = [tool for tool in asked.tools if found.offers(tool["function"]["name"])]
         messages = tuple(self._history(asked.messages))
         self.asked = asked.model_copy(update={"tools": (*specs(), *ours), "messages": messages})
@@ -120,7 +121,8 @@ class Mapping:
         given = _moved(json.loads(call.arguments), self._folder)
         last = next(reversed(self._edits.get(given.get("path", ""), [])), None)
         undone = given.get("command") == "undo_edit"
-        name, made = calls.there(call.name, given, self._client, last if undone else None)
+        own = given.get("command") != "str_replace" or given.get("path") in self._current
+        name, made = calls.there(call.name, given, self._client if own else self._client.bare, last if undone else None)
         return call.model_copy(update={"name": name, "arguments": json.dumps(made, ensure_ascii=False)})
 
     def _history(self, messages: tuple[Message, ...]) -> Iterator[Message]:
@@ -166,12 +168,17 @@ class Mapping:
         if name in NAMES:
             text = observation(name, given, text, known, program=program)
             if name == calls.EDITOR:
-                self._noted(given, text)
+                self._noted(given, text, program=program)
         return {**message, "content": paths.here(text, self._folder)}
 
-    def _noted(self, given: dict[str, Any], text: str) -> None:
+    def _noted(self, given: dict[str, Any], text: str, *, program: bool) -> None:
         """Keeps what edits there were, so that the last of a file can be taken back."""
-        edits = self._edits.setdefault(str(given.get("path", "")), [])
+        path = str(given.get("path", ""))
+        edits = self._edits.setdefault(path, [])
+        if not program and text != STALE:
+            self._current.add(path)
+        elif text == STALE or not text.startswith(("Here are", "No replacement")):
+            self._current.discard(path)
         if given.get("command") == "undo_edit" and text.endswith("has been undone.") and edits:
             edits.pop()
         elif re.match(r"The file .* has been (?:created|edited)\.", text):

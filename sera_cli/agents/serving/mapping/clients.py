@@ -48,6 +48,11 @@ class Client(NamedTuple):
         files = (self.files.read, self.files.edit, self.files.write) if self.files else ()
         return frozenset({self.shell.tool, *files})
 
+    @property
+    def bare(self) -> "Client":
+        """The same client, were its shell all it had."""
+        return self._replace(files=None)
+
     def offers(self, name: str) -> bool:
         """Whether the agent is offered a tool of this name beside its own."""
         if name in self.tools:

@@ -23,7 +23,7 @@ HEADER = re.compile(
 
 CODE = re.compile(r"(?:Exit code|exited with code):? (\d+)")
 SESSION = re.compile(r"running with session ID (\d+)")
-SILENCE = ("", "(no content)", "(no output)", "tool ran without output or errors")
+SILENCE = ("", "(no content)", "(no output)", "(bash completed with no output)", "tool ran without output or errors")
 MISSING = re.compile(r"does not exist|no such file|not found: |enoent", re.IGNORECASE)
 DIRECTORY = re.compile(r"eisdir|is a directory", re.IGNORECASE)
 ABSENT = re.compile(
@@ -35,6 +35,10 @@ REFUSED = re.compile(
     r"user doesn't want to|user (?:has )?(?:rejected|denied|declined)|was rejected|permission (?:was )?denied by",
     re.IGNORECASE,
 )
+UNREAD = re.compile(r"not been read yet|modified since|must read (?:the )?file|use the read tool first", re.IGNORECASE)
+STALE = "The file may have changed since it was shown, so nothing was edited. Call again to edit it as it is now."
+"""What is told where a client edits no file that it has not read itself: the next call goes through its shell."""
+
 REASON = re.compile(r"(?:the user said|reason)\W*\n?(.+)", re.IGNORECASE | re.DOTALL)
 EMPTY = re.compile(r"contents? (?:are|is) empty|file is empty|empty file", re.IGNORECASE)
 
@@ -107,17 +111,19 @@ def _view(path: str, given: Arguments, text: str, *, empty: bool, known: Known) 
         return f"The file {path} is empty." if empty or not text.strip() else text
     first, last = int(rows[0][1]), int(rows[-1][1])
     lines = [row[2] for row in rows]
-    span = given.get("view_range")
-    whole = span is None
-    if len(rows) > 1 and rows[-1][0].strip(" \t→") == rows[-1][1] and (span is None or span[1] == -1 or last < span[1]):
+    until = (given.get("view_range") or (1, -1))[1]
+    ended = until == -1
+    if len(rows) > 1 and rows[-1][0].strip(" \t→") == rows[-1][1] and (ended or last < until):
         lines, last = lines[:-1], last - 1  # Claude Code numbers what follows the end of the last line
-    if whole:
+    if "view_range" not in given:
         known.texts[path] = "\n".join(lines) + "\n"
-    count = last if whole else len(known.texts[path].splitlines()) if path in known.texts else None
+    count = last if ended else len(known.texts[path].splitlines()) if path in known.texts else None
     return f"{shown(path, first, last, count)}\n{numbered(lines, first)}"
 
 
 def _created(path: str, given: Arguments, text: str, known: Known) -> str:
+    if UNREAD.search(text[:300]):
+        return f"The file {path} exists already; `create` does not overwrite. Use `str_replace` to change it."
     if text.lower().startswith(("error", "<tool_use_error>")):
         return text
     known.texts[path] = str(given.get("file_text", ""))
@@ -126,6 +132,9 @@ def _created(path: str, given: Arguments, text: str, known: Known) -> str:
 
 def _replaced(path: str, given: Arguments, text: str, known: Known) -> str:
     old, new = str(given.get("old_str", "")), str(given.get("new_str", ""))
+    if UNREAD.search(text[:300]):
+        known.texts.pop(path, None)
+        return STALE
     if ABSENT.search(text[:300]):
         return f"No replacement was performed: old_str does not appear verbatim in {path}."
     if SEVERAL.search(text[:300]):
