@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from contextlib import AbstractContextManager, nullcontext
@@ -196,6 +197,17 @@ def test_a_model_behind_an_api_answers_as_an_agent_does(
         assert run(["chat", str(repository), *options]) == 0
     assert server.asked[0]["stream"] is True
     assert "Done." in capsys.readouterr().err.splitlines()
+
+
+def test_a_model_of_our_own_server_answers_and_the_server_is_gone_afterwards(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    double = Path(__file__).parent / "vllm_double.py"
+    monkeypatch.setenv("SERA_VLLM_CMD", f"{shlex.quote(sys.executable)} {shlex.quote(str(double))}")
+    assert run(["chat", str(repository), "-m", "vllm:fine", "-p", "Who are you?", "--sandbox", "folder"]) == 0
+    said = capsys.readouterr().err.splitlines()
+    (process,) = [line for line in said if line.isdigit()]
+    assert not (Path("/proc") / process).exists()
 
 
 def test_lines_of_a_pipe_are_turns_of_one_conversation(

@@ -80,9 +80,16 @@ def test_the_checkouts_own_path_names_the_same_file(root: Path) -> None:
         assert here.read(str(root / "src" / "a.py")) == "x = 1\n"
 
 
-def test_what_git_runs_cannot_be_written(here: Here) -> None:
-    with pytest.raises(SandboxError, match="belongs to git"):
-        here.write("/testbed/.git/hooks/pre-commit", "#!/bin/sh\n")
+@pytest.mark.parametrize("path", [".git/hooks/pre-commit", "sub/.git/config", ".sera/config.toml"])
+def test_what_git_runs_and_sera_goes_by_cannot_be_written(here: Here, root: Path, path: str) -> None:
+    with pytest.raises(SandboxError, match=r"folder, which is not for agents"):
+        here.write(f"/testbed/{path}", "x")
+    assert not (root / path).exists() or (root / path).read_text() != "x"
+
+
+def test_what_is_hidden_from_agents_is_so_here_too(root: Path) -> None:
+    with Here(root, hidden={"src/a.py"}) as here:
+        assert Editor(here)("view", "/testbed/src/a.py") == "/testbed/src/a.py is hidden from agents by .seraignore."
 
 
 def test_what_a_command_leaves_running_ends_with_the_conversation(root: Path, tmp_path: Path) -> None:

@@ -109,6 +109,11 @@ def test_nothing_in_a_reply_reaches_the_terminal_as_a_control(capsys: pytest.Cap
     assert "\x1b" not in shown(capsys)
 
 
+def test_what_is_to_be_allowed_hides_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen().calling(calls("bash", command="ls \u202egpj.sh\u200b").calls[0], "--- a\n+++ b\n+x = 'é\u2066'")
+    assert shown(capsys) == "$ ls \\u{202e}gpj.sh\\u{200b}\n+x = 'é\\u{2066}'\n"
+
+
 def test_a_long_change_is_cut_with_its_length_said(capsys: pytest.CaptureFixture[str]) -> None:
     Screen().calling(calls("submit").calls[0], "--- a\n+++ b\n" + "+x\n" * 100)
     assert shown(capsys).splitlines()[-2:] == ["+x", "… 20 more lines"]

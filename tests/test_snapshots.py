@@ -111,6 +111,13 @@ def test_a_difference_is_told_as_a_patch_that_applies(repository: Make) -> None:
     assert snapshots.take() == second
 
 
+def test_a_lock_that_a_killed_git_left_is_no_obstacle(repository: Make) -> None:
+    root = repository({"a.py": "1\n"})
+    first = of(root).take()
+    (root / ".sera" / "chat" / "snapshots" / "index.one.lock").touch()
+    assert of(root).take() == first
+
+
 def test_filters_that_a_repository_names_do_not_run(repository: Make) -> None:
     root = repository({"a.py": "1\n", ".gitattributes": "*.py filter=evil\n"})
     git(root, "config", "filter.evil.clean", "touch ../pwned; cat")

@@ -177,6 +177,24 @@ def test_what_was_refused_did_not_happen_and_the_agent_is_told(kind: str, reposi
 
 
 @both
+@pytest.mark.parametrize("way", ["", "/testbed/../.."])
+@pytest.mark.parametrize("command", ["view", "create", "insert"])
+def test_no_edit_reaches_outside_the_checkout(
+    kind: str, command: str, way: str, repository: Make, tmp_path: Path
+) -> None:
+    root, secret = repository({"a.py": "x = 1\n"}), tmp_path / "secret"
+    secret.write_text("outside\n")
+    given = {"file_text": "x", "insert_line": 0, "new_str": "x"}
+    with place(kind, root) as at:
+        reply = calls("str_replace_editor", command=command, path=f"{way}{secret}" if way else "/etc/hostname", **given)
+        one = talk(at, root, reply, says("No."))
+        list(one.say("Look."))
+    assert one.messages[3]["content"].endswith(
+        "is outside the repository; only files in /testbed can be seen and edited.")
+    assert secret.read_text() == "outside\n"
+
+
+@both
 def test_what_was_changed_is_committed_and_nothing_else(kind: str, repository: Make) -> None:
     root = repository({"a.py": "x = 1\n", "b.py": "1\n"})
     (root / "b.py").write_text("by hand\n")

@@ -145,14 +145,14 @@ def _on_and_on(desk: Desk, keys: Keys | None) -> None:
         desk.stack.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
         say("Say what to do; /help tells more. Ctrl-C stops a turn, Ctrl-D ends.", prose=True)
     for line in _lines(keys):
-        if line.startswith("/") and "/" not in line.split()[0][1:]:
-            if not obey(desk, line):
-                return
-            continue
         with _ending_well(desk.screen, goes_on=keys is not None):
+            if line.startswith("/") and "/" not in line.split()[0][1:]:
+                if not obey(desk, line):
+                    return
+                continue
             for _ in desk.talk.say(line):
                 pass
-        prompt_note(desk)
+            prompt_note(desk)
 
 
 def _lines(keys: Keys | None) -> Iterator[str]:

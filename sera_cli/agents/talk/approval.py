@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from sera_cli.agents.talk.preview import change
 from sera_cli.harness.sandbox import ROOT, Sandbox
+from sera_cli.harness.sandbox.places import INSIDE
 from sera_cli.harness.tools import Outcome, Toolbox
 from sera_cli.types import ToolCall
 
@@ -99,7 +100,7 @@ class Guarded(Toolbox):
 
     def call(self, call: ToolCall, *, seconds: float = inf) -> Outcome:
         self._watch.calling(call, change(call, self._inside))
-        refused = self._rules.refusal(call)
+        refused = outside(call, self._inside) or self._rules.refusal(call)
         outcome = Outcome(refused) if refused else super().call(call, seconds=seconds)
         self._watch.called(call, outcome.text)
         return outcome
@@ -119,6 +120,15 @@ def kind_of(call: ToolCall) -> str:
             return "edit"
         case _:
             return ""
+
+
+def outside(call: ToolCall, sandbox: Sandbox) -> str:
+    """Why an edit is not made, whoever allows it: it is of a file of this machine, from which nothing isolates."""
+    path = str(_given(call).get("path", ROOT))
+    known = any(f"{path}/".startswith(f"{place}/") for place in (ROOT, INSIDE["tmp"], INSIDE["home"]))
+    if sandbox.isolates or not path.startswith("/") or (known and ".." not in path.split("/")):
+        return ""
+    return f"This was not run: {path} is outside the repository; only files in {ROOT} can be seen and edited."
 
 
 def privileged(command: str) -> str:

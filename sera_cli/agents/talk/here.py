@@ -34,6 +34,7 @@ NAMES = (
 
 QUIET = {"TERM": "dumb", "PAGER": "cat", "GIT_PAGER": "cat", "GIT_EDITOR": "true", "GIT_TERMINAL_PROMPT": "0"}
 MARK = "SERA_CHAT"
+OWNERS = frozenset({".git", ".sera"})
 
 
 class Here:
@@ -102,14 +103,14 @@ class Here:
     def place(self, path: str) -> Path:
         """Where the file is that a model calls `path`. Raises SandboxError for one outside the checkout.
 
-        Links are followed first, and git's own folder counts as outside: what is written there is run.
+        Links are followed first. What git runs and what sera goes by are no files of the repository either.
         """
         own = path.removeprefix(ROOT).lstrip("/") if path == ROOT or path.startswith(f"{ROOT}/") else path
         found = Path(os.path.realpath(self.root / own))
         if not found.is_relative_to(self.root):
             raise SandboxError(f"{path} is outside the repository; only files in {ROOT} can be seen and edited")
-        if ".git" in found.relative_to(self.root).parts:
-            raise SandboxError(f"{path} belongs to git; use its commands")
+        for owner in OWNERS.intersection(found.relative_to(self.root).parts):
+            raise SandboxError(f"{path} is in a {owner} folder, which is not for agents")
         if str(found.relative_to(self.root)) in self._hidden:
             raise SandboxError(f"{path} is hidden from agents by .seraignore")
         return found

@@ -29,6 +29,7 @@ class Snapshots:
             "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_LITERAL_PATHSPECS": "1",
         }  # fmt: skip
         _prepare(root, folder)
+        (folder / f"index.{name}.lock").unlink(missing_ok=True)  # of a git that was killed with the conversation
         self._git("read-tree", line(root, "rev-parse", "--verify", "HEAD^{tree}"))
 
     def take(self) -> str:

@@ -3,6 +3,7 @@
 import json
 import re
 from typing import TYPE_CHECKING, Literal
+from unicodedata import category
 
 from sera_cli.console import clean, err, say
 
@@ -20,6 +21,7 @@ TAIL = 24
 """Columns kept free for what is said at the end of a folded thought."""
 
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+HIDDEN = ("Cf", "Zl", "Zp", "Co", "Cn")
 NOT_RUN = "This was not run"
 
 
@@ -59,10 +61,10 @@ class Screen:
             say(f"! {wrong}", style="yellow", prose=True)
 
     def calling(self, call: "ToolCall", change: str) -> None:
-        say(in_words(call), style="bold")
+        say(visible(in_words(call)), style="bold")
         lines = change.splitlines()[2:]
         for line in lines[:CHANGED]:
-            say(line, style=COLOURS.get(line[:1]))
+            say(visible(line), style=COLOURS.get(line[:1]))
         if len(lines) > CHANGED:
             say(f"… {len(lines) - CHANGED} more lines", style="dim")
 
@@ -162,6 +164,11 @@ def in_words(call: "ToolCall") -> str:
     span = given.get("view_range") if given.get("command") == "view" else None
     path = str(given.get("path")).removeprefix(f"{ROOT}/")
     return f"→ {given.get('command')} {path}" + (f" {span[0]} to {span[1]}" if span else "")
+
+
+def visible(text: str) -> str:
+    """Text with what shows nothing, or turns the order of letters around, spelled out: somebody is to allow it."""
+    return "".join(f"\\u{{{ord(letter):x}}}" if category(letter) in HIDDEN else letter for letter in text)
 
 
 def cut(text: str) -> str:
