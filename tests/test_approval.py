@@ -45,7 +45,7 @@ def test_a_standing_answer_covers_one_plain_program_or_the_very_command(command:
 
 def test_looking_is_never_asked_about() -> None:
     assert [kind_of(edit(one)) for one in ("view", "create", "str_replace", "insert", "undo_edit")] == [
-        "", "edit", "edit", "edit", "edit"]
+        "", "edits", "edits", "edits", "edits"]
     assert kind_of(ToolCall(id="c", name="submit", arguments="")) == ""
 
 
@@ -63,7 +63,7 @@ def test_a_refusal_tells_the_agent_what_was_said() -> None:
     assert rules.refusal(edit("create")) == (
         "This was not run: the user did not allow it. Do something else, or ask what they want.")
     rules.refusal(edit("create"))
-    assert rules.refusal(edit("insert")) == "This was not run: the user allows no edit here. Do without."
+    assert rules.refusal(edit("insert")) == "This was not run: the user allows no edits here. Do without."
 
 
 @pytest.mark.parametrize(

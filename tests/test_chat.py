@@ -277,6 +277,20 @@ def test_ctrl_c_gives_no_half_patch_to_a_pipe(
     assert capsys.readouterr().out == ""
 
 
+def test_a_bare_repository_is_left_as_it_is(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    bare = tmp_path / "bare.git"
+    subprocess.run(["git", "clone", "-q", "--bare", str(repository), str(bare)], check=True)
+    before = sorted(path.name for path in bare.iterdir())
+    let(monkeypatch, Scripted(EDIT, says("Done.")))
+    assert run(["chat", str(bare), "-p", "Make x 2.", "--sandbox", "folder"]) == 0
+    assert capsys.readouterr().out.endswith("-x = 1\n+x = 2\n")
+    assert sorted(path.name for path in bare.iterdir()) == before
+    assert run(["chat", str(bare), "--here"]) == 2
+    assert "--here needs a checkout, and this repository is bare" in capsys.readouterr().err
+
+
 def test_without_a_name_the_only_agent_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERA_HOME", str(tmp_path / "home"))
     with pytest.raises(ConfigError, match="no agents yet; make one with: sera specialize REPO"):

@@ -172,7 +172,7 @@ def test_what_was_refused_did_not_happen_and_the_agent_is_told(kind: str, reposi
         one = talk(at, root, edit("1", "2"), says("As you wish."), rules=Rules(no))
         list(one.say("Make it 2."))
         assert text(at) == "x = 1\n"
-        assert [question.kind for question in asked] == ["edit"]
+        assert [question.kind for question in asked] == ["edits"]
         assert one.messages[3]["content"].endswith('They say: "leave it"')
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sera_cli.agents.talk.session import Kept
     from sera_cli.agents.talk.talk import Talk, Watch
     from sera_cli.config import Config
+    from sera_cli.git import Checkout
     from sera_cli.types import Exit
 
 UNFINISHED = 1
@@ -63,7 +64,8 @@ def chat(
     checkout = git.open_repository(repo, at)
     asked = not prompt and is_typed()
     with ExitStack() as stack, _told(json=json):
-        folder, session, kept = _kept(repo, resume)
+        home = _home(checkout, repo)
+        folder, session, kept = _kept(home, resume)
         name = agent or (kept.model if kept else "")
         setting = Setting(settings.config, checkout, folder / f"{session.stem}.spend")
         working.guard(repo, checkout, settings, addresses(name, setting), remote=is_remote(name))
@@ -86,7 +88,7 @@ def chat(
             _once(talk, prompt, json=json)
         else:
             _on_and_on(desk, keys if asked else None)
-            _keep(place, repo)
+            _keep(place, home / "chat.patch", repo)
 
 
 def _may_be_here(kept: "Kept | None", *, yolo: bool) -> None:
@@ -96,15 +98,21 @@ def _may_be_here(kept: "Kept | None", *, yolo: bool) -> None:
         raise ConfigError("--yolo asks for nothing, so it is for the sandbox; leave it out here")
 
 
-def _kept(repo: Path, resume: str) -> tuple[Path, Path, "Kept | None"]:
+def _home(checkout: "Checkout", repo: Path) -> Path:
+    """`.sera` of the project; a bare repository has it among the user's own data."""
+    from sera_cli import config, runs
+
+    bare = not (checkout.root / ".git").exists()
+    return runs.home(config.home("data") / "bare" / checkout.name if bare else config.project(repo))
+
+
+def _kept(home: Path, resume: str) -> tuple[Path, Path, "Kept | None"]:
     """The folder of conversations, the file of this one, and what is in it already."""
     from datetime import datetime
 
     from sera_cli.agents.talk.session import find, fresh
-    from sera_cli.config import project
-    from sera_cli.runs import home
 
-    folder = home(project(repo)) / "chat"
+    folder = home / "chat"
     kept = find(folder, resume) if resume else None
     return folder, kept.path if kept else fresh(folder, datetime.now().astimezone()).path, kept
 
@@ -134,9 +142,16 @@ def _once(talk: "Talk", prompt: str, *, json: bool) -> None:
              session=talk.session.path.stem)
     elif talk.place.kind == "copy":
         exactly(patch) if patch else say("nothing was changed")
-    if exit_ not in (None, "submitted"):
-        say(f"the agent did not come to an end ({exit_}); what it changed so far is there", prose=True)
+    if not _ended(exit_):
         raise typer.Exit(UNFINISHED)
+
+
+def _ended(exit_: "Exit | None") -> bool:
+    """Whether the agent came to an end, submitting or in words; if not, that is said."""
+    if exit_ in (None, "submitted"):
+        return True
+    say(f"the agent did not come to an end ({exit_}); what it changed so far is there", prose=True)
+    return False
 
 
 def _on_and_on(desk: Desk, keys: Keys | None) -> None:
@@ -150,8 +165,7 @@ def _on_and_on(desk: Desk, keys: Keys | None) -> None:
                 if not obey(desk, line):
                     return
                 continue
-            for _ in desk.talk.say(line):
-                pass
+            _ended([step.exit for step in desk.talk.say(line)][-1])
             prompt_note(desk)
 
 
@@ -196,16 +210,14 @@ def _told(*, json: bool) -> Iterator[None]:
         raise typer.Exit(error.code) from error
 
 
-def _keep(place: "Place", repo: Path) -> None:
+def _keep(place: "Place", file: Path, repo: Path) -> None:
     """Leaves the patch where `git apply` finds it."""
     from sera_cli.config import project
-    from sera_cli.runs import home
     from sera_cli.store import atomically
 
     patch = place.diff() if place.kind == "copy" else ""
     if not patch:
         return
-    file = home(project(repo)) / "chat.patch"
     atomically(file, patch.encode("utf-8", "surrogatepass"))
     command = f"git -C {quote(str(project(repo)))} apply {quote(str(file))}"
     say(f"what was changed is in {file}; take it over with: {command}")

@@ -117,7 +117,7 @@ def kind_of(call: ToolCall) -> str:
         case "bash":
             return f"command `{_program(given.get('command', ''))}`"
         case "str_replace_editor" if given.get("command") != "view":
-            return "edit"
+            return "edits"
         case _:
             return ""
 
