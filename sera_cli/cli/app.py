@@ -12,6 +12,7 @@ from sera_cli.cli import (
     config,
     connect,
     data,
+    deploy,
     doctor,
     env,
     estimate,
@@ -61,6 +62,7 @@ app.command()(estimate.estimate)
 app.command()(doctor.doctor)
 app.command()(clean.clean)
 app.add_typer(agents.app, name="agents")
+app.add_typer(deploy.app, name="deploy")
 app.add_typer(runs.app, name="runs")
 app.add_typer(data.app, name="data")
 app.add_typer(env.app, name="env")

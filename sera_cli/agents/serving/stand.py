@@ -1,6 +1,6 @@
 """Which engine serves which agents, and by which words vLLM is started for them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,17 +41,21 @@ def ordered(
     agents: Sequence[Served], log: Path, environ: Mapping[str, str], *, flags: Sequence[str] = (), offline: bool = False
 ) -> Order:
     """How vLLM serves these agents. Raises ConfigError for those that no one vLLM serves."""
-    model, first = together(agents), agents[0]
+    told = order(together(agents), log, environ, flags=(*settings(agents), *flags), offline=offline)
+    return told if any(one.adapter for one in agents) else told.model_copy(update={"name": agents[0].name})
+
+
+def settings(agents: Sequence[Served], at: Callable[[Served], str] = lambda one: str(one.weights)) -> list[str]:
+    """What vLLM is told of these agents by their cards, their weights standing in the folders `at`."""
     adapters = [one for one in agents if one.adapter]
     words = [
         "--max-model-len", str(max(one.card.context for one in agents)), "--generation-config", "vllm",
-        "--tool-call-parser", PARSERS[first.spoken.family],
-        "--chat-template", str(first.weights / "chat_template.jinja"),
+        "--tool-call-parser", PARSERS[agents[0].spoken.family],
+        "--chat-template", f"{at(agents[0])}/chat_template.jinja",
     ]  # fmt: skip
     if adapters:
         words += [
             "--enable-lora", "--max-lora-rank", str(max(rank(one.weights) for one in adapters)),
-            "--max-loras", str(len(adapters)), "--lora-modules", *(f"{one.name}={one.weights}" for one in adapters),
+            "--max-loras", str(len(adapters)), "--lora-modules", *(f"{one.name}={at(one)}" for one in adapters),
         ]  # fmt: skip
-    told = order(model, log, environ, flags=(*words, *flags), offline=offline)
-    return told if adapters else told.model_copy(update={"name": first.name})
+    return words
