@@ -62,9 +62,15 @@ def test_a_model_that_overflows_all_the_same_is_asked_again_with_all_folded() ->
     assert [folded(heard) for heard in model.heard] == [[], [3, 5, 7, 9]]
 
 
+def test_an_output_too_large_for_the_context_is_folded_though_it_is_the_latest() -> None:
+    model = Scripted(ContextOverflow("it has 9 tokens"), says("I look again."))
+    assert Folding(model, 0).reply(conversation(1), []).message["content"] == "I look again."
+    assert [folded(heard) for heard in model.heard] == [[], [3]]
+
+
 def test_where_nothing_is_left_to_fold_the_overflow_is_told() -> None:
     with pytest.raises(ContextOverflow):
-        Folding(Scripted(ContextOverflow("it has 9 tokens")), 0).reply(conversation(2), [])
+        Folding(Scripted(ContextOverflow("it has 9 tokens")), 0).reply(conversation(2, length=10), [])
 
 
 def test_tokens_are_counted_as_the_model_counted_them() -> None:

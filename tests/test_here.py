@@ -9,6 +9,7 @@ from sera_cli.agents.talk.here import Here
 from sera_cli.errors import SandboxError
 from sera_cli.harness.editor import Editor
 from tests.conftest import commit
+from tests.processes import running
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzEXAMPLEKEY"
 
@@ -94,7 +95,6 @@ def test_what_is_hidden_from_agents_is_so_here_too(root: Path) -> None:
 
 def test_what_a_command_leaves_running_ends_with_the_conversation(root: Path, tmp_path: Path) -> None:
     with Here(root) as here:
-        here.run("setsid sleep 1000 & echo $! > pid", 10)
-        there = Path("/proc") / (root / "pid").read_text().strip()
-        assert there.exists()
-    assert not there.exists() or "Z" in (there / "stat").read_text().split()[2]
+        here.run("setsid sleep 987654 & echo $! > pid; until grep -aq sleep.987654 /proc/$!/cmdline; do :; done", 10)
+        assert running("987654") == [(root / "pid").read_text().strip()]
+    assert running("987654") == []

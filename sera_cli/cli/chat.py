@@ -189,7 +189,7 @@ def _ending_well(screen: Screen, *, goes_on: bool) -> Iterator[None]:
         say("stopped; say what to do instead, /undo takes it back", prose=True)
     except ContextOverflow as full:
         screen.over()
-        say(f"{full}; begin a new conversation", prose=True)
+        say(f"{full}; /undo goes back a turn", prose=True)
     except SeraError as error:
         screen.over()
         if not goes_on:

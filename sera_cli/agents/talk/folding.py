@@ -16,7 +16,7 @@ SHORT = 400
 """Characters of an output that is not worth folding."""
 
 RECENT = 4
-"""Outputs that are never folded: the agent is at work with them."""
+"""Outputs that are folded only when nothing else is left: the agent is at work with them."""
 
 GUESS = 0.3
 """Tokens of a character, until a reply has told."""
@@ -38,12 +38,13 @@ class Folding:
         """As Model.reply. A conversation that is too long all the same is folded as far as can be, and tried again."""
         if self.context and self.tokens(messages) > FULL * self.context:
             self._fold(messages, EASED * self.context)
-        try:
-            reply = self._inner.reply(self._read(messages), tools, on_text=on_text, until=until)
-        except ContextOverflow:
-            if not self._fold(messages, 0):
-                raise
-            reply = self._inner.reply(self._read(messages), tools, on_text=on_text, until=until)
+        while True:
+            try:
+                reply = self._inner.reply(self._read(messages), tools, on_text=on_text, until=until)
+                break
+            except ContextOverflow:
+                if not (self._fold(messages, 0) or self._fold(messages, 0, recent=0)):
+                    raise
         if reply.usage.prompt and reply.usage.calls <= 1:
             self._rate = reply.usage.prompt / max(1, _size(self._read(messages)))
         return reply
@@ -56,12 +57,15 @@ class Folding:
         """How many outputs of a conversation are folded now."""
         return sum(kept is not old for kept, old in zip(self._read(messages), messages, strict=True))
 
-    def _fold(self, messages: list[Message], wanted: float) -> bool:
-        """Folds from the oldest on, until so many tokens are left; whether anything could be folded."""
+    def _fold(self, messages: list[Message], wanted: float, recent: int = RECENT) -> bool:
+        """Folds from the oldest on, until so many tokens are left; whether anything could be folded.
+
+        The `recent` ones are not.
+        """
         read = self._read(messages)
         outputs = [at for at, message in enumerate(messages) if message.get("role") == "tool"]
         found = False
-        for at in outputs[: -RECENT or None]:
+        for at in outputs[: -recent or None]:
             if self._rate * _size(read) <= wanted:
                 break
             if read[at] is messages[at] and len(str(messages[at].get("content"))) > SHORT:
