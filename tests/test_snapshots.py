@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sera_cli.agents.talk.snapshots import Snapshots
+from sera_cli.agents.talk.snapshots import LARGE, Snapshots
 from tests.conftest import commit
 
 Make = Callable[[dict[str, str]], Path]
@@ -109,6 +109,19 @@ def test_a_difference_is_told_as_a_patch_that_applies(repository: Make) -> None:
     snapshots.restore(first, second)
     subprocess.run(["git", "apply"], cwd=root, input=os.fsencode(patch), check=True)
     assert snapshots.take() == second
+
+
+def test_a_large_file_that_is_new_is_left_out_and_one_that_git_knows_is_not(repository: Make) -> None:
+    root = repository({"a.py": "1\n", "known[1].bin": "1\n"})
+    snapshots = of(root)
+    first = snapshots.take()
+    for name in ("new [*].bin", "known[1].bin"):
+        with (root / name).open("wb") as file:
+            file.truncate(LARGE + 1)
+    second = snapshots.take()
+    assert snapshots.differing(first, second) == ["known[1].bin"]
+    snapshots.restore(first, second)
+    assert ((root / "new [*].bin").stat().st_size, (root / "known[1].bin").read_text()) == (LARGE + 1, "1\n")
 
 
 def test_a_lock_that_a_killed_git_left_is_no_obstacle(repository: Make) -> None:

@@ -1,20 +1,24 @@
 """Snapshots of a checkout as a person has it: git trees, in a git folder of our own beside the user's.
 
 The user's index, stash, branches and objects stay as they are. What git ignores is in no snapshot, but for files that
-`keep` was told of.
+`keep` was told of; nor are large files that are new.
 """
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
 from sera_cli.errors import DataError
-from sera_cli.plumbing import checked, line, run
+from sera_cli.plumbing import checked, line, reason, run
 
 CONFIG = "[core]\nrepositoryformatversion = 0\nbare = false\nquotePath = false\nautocrlf = false\n[gc]\nauto = 0\n"
 ATTRIBUTES = "* -text -ident !diff !filter !eol !merge -working-tree-encoding\n"
+LARGE = 32 << 20
+"""Bytes of a file that git does not know from which on it is in no snapshot."""
+
 EXCLUDE = "/.sera/\n__pycache__/\n*.py[cod]\n"
 
 
@@ -29,12 +33,16 @@ class Snapshots:
             "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_LITERAL_PATHSPECS": "1",
         }  # fmt: skip
         _prepare(root, folder)
+        self._exclude = folder / "info" / "exclude"
         (folder / f"index.{name}.lock").unlink(missing_ok=True)  # of a git that was killed with the conversation
         self._git("read-tree", line(root, "rev-parse", "--verify", "HEAD^{tree}"))
 
     def take(self) -> str:
-        """The tree of all files as they are now; what cannot be read is left out."""
-        run(self._root, "add", "--all", "--ignore-errors", "--", ".", extra=self._own)
+        """The tree of all files as they are now; what cannot be read is left out. Raises DataError when git fails."""
+        self._leave_out()
+        done = run(self._root, "add", "--all", "--ignore-errors", "--", ".", extra=self._own)
+        if done.returncode > 1:
+            raise DataError(f"no snapshot can be taken: {reason(done.stderr)}", self._root)
         return self._git("write-tree").decode().strip()
 
     def keep(self, path: str, since: str) -> str:
@@ -70,6 +78,14 @@ class Snapshots:
         found = self._git("diff-tree", "-r", "-p", *shape, one, other)
         return found.decode("utf-8", "surrogateescape")
 
+    def _leave_out(self) -> None:
+        """Large files that are new are data more often than code: they would be copied at the first snapshot."""
+        new = self._git("ls-files", "--others", "--exclude-standard", "-z").split(b"\0")
+        large = [os.fsdecode(name) for name in new if name and _size(self._root / os.fsdecode(name)) > LARGE]
+        patterns = [re.sub(r"([\\*?\[\] ])", r"\\\1", name) for name in large if "\n" not in name]
+        with self._exclude.open("ab") as file:
+            file.writelines(os.fsencode(f"/{pattern}\n") for pattern in patterns)
+
     def _changed(self, one: str, other: str) -> list[tuple[str, str]]:
         """Status and path of what is not the same; D: `other` lacks it."""
         row = self._git("diff-tree", "-r", "-z", "--name-status", "--no-renames", one, other).split(b"\0")
@@ -89,6 +105,13 @@ class Snapshots:
     def _git(self, *arguments: str, index: str = "", stdin: IO[bytes] | None = None) -> bytes:
         own = self._own | ({"GIT_INDEX_FILE": f"{self._own['GIT_INDEX_FILE']}.{index}"} if index else {})
         return checked(self._root, *arguments, extra=own, stdin=stdin)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
 
 
 def _listed(paths: Iterable[str]) -> IO[bytes]:
