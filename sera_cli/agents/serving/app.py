@@ -12,6 +12,7 @@ from sera_cli.agents.serving.asked import Api, Asked, Ended, Event, Refused
 from sera_cli.agents.serving.engine import Engine
 from sera_cli.agents.serving.guard import LARGEST, Guard
 from sera_cli.agents.serving.meters import Meters
+from sera_cli.agents.serving.remembered import Remembered
 from sera_cli.harness.wire.live import Heard
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Server:
     """Agents by the names that clients call them, and the engine that writes for all of them."""
 
     def __init__(self, agents: Mapping[str, Agent], engine: Engine, *, key: str = "", most: int = MOST) -> None:
-        self.agents, self.engine, self.guard = agents, engine, Guard(key)
+        self.agents = {name: one._replace(tokenizer=Remembered(one.tokenizer)) for name, one in agents.items()}
+        self.engine, self.guard = engine, Guard(key)
         self.meters = Meters()
         self._most, self._now, self._began = most, 0, int(time())
 
