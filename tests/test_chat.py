@@ -1,11 +1,13 @@
 """Chat, the turn and the command, with a scripted agent in place of the weights."""
 
+import io
 import json
 import os
 import shlex
 import subprocess
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -199,6 +201,22 @@ def test_a_model_behind_an_api_answers_as_an_agent_does(
     assert "Done." in capsys.readouterr().err.splitlines()
 
 
+def test_a_limit_of_dollars_holds_in_a_chat(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "key-of-a-test")
+    monkeypatch.setenv("SERA_COST_MAX", "0.5")
+    options = ["-m", "openai:some", "-p", "What is x?", "--sandbox", "folder"]
+    with serving(lambda _: completion({"content": "Done."})) as server:
+        home("config").mkdir(parents=True)
+        (home("config") / "prices.toml").write_text("[some]\ninput = 100000\ncached = 0\noutput = 0\n")
+        assert run(["chat", str(repository), *options, "--url", server.url]) == 5
+        assert server.asked == []
+    assert capsys.readouterr().err.splitlines()[-1].startswith("error: $0.00 of $0.50 are spent, and the next call may")
+    assert run(["chat", str(repository), *options[:1], "openai:other", *options[2:]]) == 2
+    assert "nobody has said what openai:other costs, so --max-cost cannot hold it" in capsys.readouterr().err
+
+
 def test_a_model_of_our_own_server_answers_and_the_server_is_gone_afterwards(
     repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -249,6 +267,58 @@ def test_slash_commands_work_in_a_pipe_too(
     assert "1 fix  Make x 2." in shown
     assert "there is no /nothing; /help tells what there is" in shown
     assert shown[-2:] == ["taken back: Make x 2.; /redo puts it back", "nothing is changed"]
+
+
+def typed(
+    lines: str, repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> list[str]:
+    """What is shown of a chat that is told these lines by a pipe."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(lines))
+    assert run(["chat", str(repository), "--sandbox", "folder"]) == 0
+    return capsys.readouterr().err.splitlines()
+
+
+def test_another_model_takes_over_and_knows_what_was_said(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = Scripted(says("I am the first.")), Scripted(says("I am the second."))
+    closed: list[str] = []
+
+    @contextmanager
+    def answering(name: str, setting: Setting, *, context: int = 0) -> Iterator[Who]:
+        if name == "none":
+            raise ConfigError("there is no agent called none")
+        yield Who(name or "first", second if name else first, context, price=LOCAL)
+        closed.append(name or "first")
+
+    monkeypatch.setattr(commands, "answering", answering)
+    shown = typed("Hello\n/model none\n/model second\nWho?\n/model\n", repository, monkeypatch, capsys)
+    assert [line for line in shown if line.startswith(("I am", "error", "second"))] == [
+        "I am the first.", "error: there is no agent called none", "second answers from now on", "I am the second.",
+        "second answers. /model NAME takes another: no agents yet, or openai:, anthropic: or vllm:MODEL"]
+    assert [message["content"] for message in second.heard[0][2:]] == ["I am the first.", "Who?"]
+    assert closed == ["first", "second"]
+
+
+def test_what_was_changed_in_the_copy_is_committed_in_the_checkout_and_an_old_chat_taken_up(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("user.name", "A Person"), ("user.email", "person@example.com")):
+        subprocess.run(["git", "config", name, value], cwd=repository, check=True)
+    let(monkeypatch, Scripted(EDIT, says("Done.")))
+    shown = typed("Make x 2.\n/commit Two it is\n/diff\n/commit\n/save two\n", repository, monkeypatch, capsys)
+    assert (repository / "a.py").read_text() == "x = 2\n"
+    log = subprocess.run(["git", "log", "-1", "--format=%s"], cwd=repository, capture_output=True, text=True)
+    assert log.stdout == "Two it is\n"
+    assert shown.count("nothing is changed") == 2
+    let(monkeypatch, agent := Scripted(says("As before.")))
+    shown = typed("/resume two\nWhat did I say?\n/think\n/add\n/quit\nnot heard\n", repository, monkeypatch, capsys)
+    assert shown[:2] == ["note: commands are not isolated from this machine here; see `sera doctor`",
+                         "going on with two: Make x 2."]
+    assert agent.heard[0][-1]["content"] == "What did I say?"
+    assert "Make x 2." in agent.heard[0][1]["content"]
+    assert shown[-2:] == ["thinking is shown as it comes", "error: say which file: /add PATH"]
+    assert len(agent.heard) == 1
 
 
 def test_an_answer_in_words_ends_the_turn_and_stays_in_the_conversation(repository: Path, tmp_path: Path) -> None:

@@ -212,6 +212,11 @@ def test_what_was_changed_is_committed_and_nothing_else(kind: str, repository: M
         assert (at.diff(), text(at)) == ("", "x = 2\n")
         shown = subprocess.run(["git", "show", "--stat", "--format=%s"], cwd=root, capture_output=True, text=True)
         assert [line.split("|")[0].strip() for line in shown.stdout.splitlines()[:3]] == ["Make it 2", "", "a.py"]
+        kept = find(root / ".sera" / "chat", "last")
+        with place(kind, root, kept.begun) as later:
+            two = talk(later, root, says("Yes."))
+            two.go_on(kept)
+            assert (later.diff(), text(later)) == ("", "x = 2\n")
         list(one.say("Make it 3."))
         assert at.diff().endswith("-x = 2\n+x = 3\n")
         with pytest.raises(DataError, match="do not fit the files as they are"):

@@ -121,8 +121,11 @@ def _read(path: Path) -> Kept:
         match row:
             case {"kind": "begin"}:
                 state |= {key: row[key] for key in ("model", "place", "commit", "begun") if key in row}
-            case {"kind": "model" | "named" | "settled"}:
-                state |= {key: row[key] for key in ("model", "name", "begun") if key in row}
+            case {"kind": "model" | "named"}:
+                state |= {key: row[key] for key in ("model", "name") if key in row}
+            case {"kind": "settled"} if turns:
+                state["begun"] = row["begun"]
+                turns[-1] = turns[-1].model_copy(update={"after": row["after"]})
             case {"kind": "turn"}:
                 turns.append(Turn(said=row["said"], before=row["before"], messages=len(messages)))
             case {"kind": "messages"}:

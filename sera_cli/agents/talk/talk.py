@@ -135,7 +135,10 @@ class Talk:
     def settle(self, commit: str) -> None:
         """What was changed is in this commit."""
         self.place.settle(commit)
-        self.session.note("settled", begun=self.place.begun)
+        if self.turns:
+            after = self.place.begun if self.place.kind == "copy" else self.turns[-1].after
+            self.turns[-1] = self.turns[-1].model_copy(update={"after": after})
+            self.session.note("settled", begun=self.place.begun, after=after)
         self._renew()
 
     def _begin(self, said: str) -> str:
