@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import tomllib
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from sera_cli import config
 from sera_cli.__main__ import run
 from sera_cli.agents import registry
 from sera_cli.agents.connect import flat, jsonc, writing
-from sera_cli.agents.connect.starting import told
+from sera_cli.agents.connect.starting import attended, told
 from sera_cli.agents.connect.wiring import CLIENTS, Client, Target, wiring
 from sera_cli.agents.serving.standing import noted, where
 from sera_cli.types import AgentCard
@@ -303,6 +304,14 @@ def test_what_cannot_be_connected_is_one_line(
     monkeypatch.setenv("PATH", str(home))
     assert run(["connect", *words]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_ctrl_c_is_the_tools_business_and_its_end_is_told() -> None:
+    interrupt = "import os, signal, sys; os.kill(os.getppid(), signal.SIGINT); sys.exit(3)"
+    assert attended([sys.executable, "-c", interrupt], os.environ) == 3
+    assert attended(["sh", "-c", "kill -9 $$"], os.environ) == 137
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 CLIENT = """\

@@ -141,7 +141,8 @@ def unless_there(*words: str) -> bool:
     told = " ".join((done.stdout + done.stderr).split())
     there = done.returncode != 0 and "already" in told
     if done.returncode and not there:
-        raise ModelError(f"modal {words[0]} {words[1]} ended with exit code {done.returncode}: {told[-300:] or 'no word'}")
+        why = told[-300:] or "it does not say why"
+        raise ModelError(f"modal {words[0]} {words[1]} ended with exit code {done.returncode}: {why}")
     return there
 
 
