@@ -102,12 +102,13 @@ def test_no_and_never_and_words_of_ones_own_refuse(chat: Open, shop: Path) -> No
 
 
 def test_ctrl_c_stops_the_turn_and_the_conversation_goes_on_another_day(chat: Open, shop: Path) -> None:
-    with chat("--yolo", "--sandbox", "folder", lines=[edit("x = 1", "x = 2"), 1000, "Again."]) as at:
+    with chat("--yolo", "--sandbox", "folder", lines=[edit("x = 1", "x = 2"), LOOK, 1000, "Again."]) as at:
         at.ready()
         at.type("Make x 2", "Enter")
-        at.until("+x = 2")
+        at.until("    x = 2\n")
+        at.until(" writing")
         at.press("C-c")
-        at.ready("stopped; say what to do instead, /undo takes it back")
+        assert "writing" not in at.ready("stopped; say what to do instead, /undo takes it back")
         at.type("/save wait", "Enter")
         at.ready("go on with: sera chat --resume wait")
         at.type("/quit", "Enter")
@@ -124,6 +125,13 @@ def test_ctrl_c_stops_the_turn_and_the_conversation_goes_on_another_day(chat: Op
         at.ready("taken back: Make x 2")
         at.type("/diff", "Enter")
         at.until("nothing is changed")
+
+
+def test_a_prompt_at_a_terminal_gives_its_patch_and_leaves_nothing_moving(chat: Open) -> None:
+    with chat("--sandbox", "folder", "-p", "Make x 2", lines=[edit("x = 1", "x = 2"), ["submit", {}]]) as at:
+        shown = at.until("done 0")
+        assert shown.endswith("@@ -1,2 +1,2 @@\n-x = 1\n+x = 2\n y = 2\n\ndone 0")
+        assert "writing" not in shown
 
 
 def test_ctrl_c_at_a_question_stops_the_turn_too(chat: Open, shop: Path) -> None:

@@ -79,13 +79,14 @@ def chat(
         keys = Keys(folder / "history", (f"/{name}" for name in COMMANDS)) if asked or place.kind == "here" else None
         talk = _talk(place, session, watch, keys if not yolo else None, settings.config)
         screen = watch if isinstance(watch, Screen) else Screen()
+        stack.callback(screen.over)
         desk = Desk(talk, screen, setting, checkout.root, folder, stack, context)
         desk.hire(name)
         if kept:
             talk.go_on(kept)
             say(f"going on with {kept.title}: {kept.about}", prose=True)
         if prompt:
-            _once(talk, prompt, json=json)
+            _once(desk, prompt, json=json)
         else:
             _on_and_on(desk, keys if asked else None)
             _keep(place, home / "chat.patch", repo)
@@ -129,12 +130,14 @@ def _talk(place: "Place", session: Path, watch: "Watch", keys: Keys | None, conf
     return Talk(place, Session(session), Rules(keys.ask if keys else yes), watch, limits)
 
 
-def _once(talk: "Talk", prompt: str, *, json: bool) -> None:
+def _once(desk: Desk, prompt: str, *, json: bool) -> None:
     """One turn; the patch is told at its end. Raises typer.Exit where the agent did not come to an end."""
+    talk = desk.talk
     exit_: Exit | None = None
     steps = 0
     for step in talk.say(prompt):
         exit_, steps = step.exit, steps + 1
+    desk.screen.over()
     patch = talk.place.diff()
     if json:
         used = {name: one.model_dump() for name, one in talk.used.items()}
@@ -165,7 +168,10 @@ def _on_and_on(desk: Desk, keys: Keys | None) -> None:
                 if not obey(desk, line):
                     return
                 continue
-            _ended([step.exit for step in desk.talk.say(line)][-1])
+            desk.screen.wait()
+            exits = [step.exit for step in desk.talk.say(line)]
+            desk.screen.over()
+            _ended(exits[-1])
             prompt_note(desk)
 
 

@@ -8,6 +8,8 @@ from unicodedata import category
 from sera_cli.console import clean, err, say
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from sera_cli.harness.wire.live import Heard
     from sera_cli.types import Reply, ToolCall
 
@@ -34,6 +36,14 @@ class Screen:
         self._flow = Flow()
         self._phase: Literal["", "thinking", "said"] = ""
         self._heard: set[str] = set()
+        self._status: Status | None = None
+
+    def wait(self, what: str = "writing") -> None:
+        """Something moves in a terminal until there is more to show."""
+        self._stir()
+        if err().is_terminal and not err().is_dumb_terminal:
+            self._status = err().status(what, spinner="line", spinner_style="dim")
+            self._status.start()
 
     def heard(self, heard: "Heard") -> None:
         if heard.kind == "thinking":
@@ -41,6 +51,9 @@ class Screen:
         elif heard.kind == "said" and (heard.text.strip() or self._phase == "said"):
             self._enter("said")
             self._flow(heard.text)
+        elif heard.kind == "name":
+            self._enter("")
+            self.wait(f"writing a call of {clean(heard.text)}")
 
     def replied(self, reply: "Reply") -> None:
         """What was not heard before is shown now: not every model tells what it writes while it does."""
@@ -59,8 +72,10 @@ class Screen:
         self.over()
         if wrong:
             say(f"! {wrong}", style="yellow", prose=True)
+            self.wait()
 
     def calling(self, call: "ToolCall", change: str) -> None:
+        self._stir()
         say(visible(in_words(call)), style="bold")
         lines = change.splitlines()[2:]
         for line in lines[:CHANGED]:
@@ -75,11 +90,19 @@ class Screen:
             say(cut(outcome), style="dim")
         elif call.name == "str_replace_editor" and not re.search("^(The file .* has been|Here are lines)", outcome):
             say(cut(outcome), style="yellow")
+        self.wait()
 
     def over(self) -> None:
         """The reply is whole, or was broken off."""
         self._enter("")
+        self._stir()
         self._heard = set()
+
+    def _stir(self) -> None:
+        """There is more to show."""
+        status, self._status = self._status, None
+        if status:
+            status.stop()
 
     def _think(self, text: str) -> None:
         if self._phase != "thinking":
@@ -94,6 +117,7 @@ class Screen:
     def _enter(self, phase: Literal["", "thinking", "said"]) -> None:
         if self._phase == phase:
             return
+        self._stir()
         if self._phase == "thinking" and not self.unfolded:
             self._put(rest(self.thought))
         if self._phase:
