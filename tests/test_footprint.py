@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sera_cli.train.footprint import GIB, memory, trainable
+from sera_cli.train.footprint import GIB, checkpoint, memory, result, trainable
 from sera_cli.train.layout import Layout
 from sera_cli.train.recipe import recipe
-from sera_cli.train.shape import STUDENTS, measured
+from sera_cli.train.shape import STUDENTS, measure, measured
 
 S = dict(STUDENTS)
 LORA, FULL, QLORA = recipe("lora-8b"), recipe("paper-8b"), recipe("qlora-32b")
@@ -98,6 +98,32 @@ def test_the_trainer_keeps_no_casts_that_the_plan_does_not_count(tmp_path):
     sft.begin(tmp_path / "training", course, [sample(0), sample(1)], [])
 
     assert tutor.trainer(course, tmp_path / "training").accelerator.autocast_handler.cache_enabled is False
+
+
+@pytest.mark.parametrize("changed", [{}, {"method": "lora", "rank": 64, "alpha": 8}], ids=["full", "lora"])
+def test_a_checkpoint_and_the_result_take_the_disk_that_was_told(changed, tmp_path):
+    from sera_cli.train import sft, worker
+    from sera_cli.train.course import Course
+    from tests.students import FULL as QUICK
+    from tests.students import sample, tiny
+
+    course = Course(student=tiny(), recipe=QUICK.model_copy(update={"epochs": 1} | changed), layout=Layout(cpu=True))
+    sft.begin(tmp_path, course, [sample(0), sample(1)], [])
+    worker.work(tmp_path)
+    shape = measure(tiny())
+
+    def taken(place, *names):
+        return sum(file.stat().st_size for name in names for file in place.glob(name))
+
+    assert taken(tmp_path / "checkpoint-1", "*.safetensors", "optimizer.pt") == pytest.approx(
+        checkpoint(shape, course.recipe), rel=0.1)
+    assert taken(tmp_path / "result", "*.safetensors") == pytest.approx(
+        result(shape, course.recipe, cpu=True), rel=0.1)
+
+
+def test_a_checkpoint_of_the_papers_largest_is_366_gibibytes():
+    assert round(checkpoint(S["Qwen/Qwen3-32B"], recipe("paper-32b")) / GIB) == 366
+    assert result(S["Qwen/Qwen3-32B"], recipe("paper-32b"), cpu=False) == 2 * 32_762_123_264
 
 
 def test_full_tuning_keeps_sixteen_bytes_a_parameter_and_lora_sixteen_of_its_adapter():

@@ -166,7 +166,30 @@ def test_training_counts_the_samples_that_are_there(example: Path, capsys: Captu
     heldout = one.model_copy(update={"id": "h", "heldout": True})
     store.write(run.samples, Sample, [one, one.model_copy(update={"id": "t"}), heldout])
     plan = sera(capsys, "train", example, "--dry-run", "--student", "some/model", *named)
-    assert (plan["samples"], plan["rollouts"], plan["gpu_hours"]) == (2, 0, round(2 * 0.028, 2))
+    assert (plan["samples"], plan["wanted"], plan["heldout"]) == (2, 2, 1)
+    assert (plan["functions"], plan["rollouts"], plan["gpu_hours"]) == (18, 0, round(2 * 0.028, 2))
+
+
+def test_training_is_foretold_in_its_own_words_and_reads_no_code(example: Path, capsys: Captured) -> None:
+    """A repository without a function is none to begin a rollout from, and may have samples all the same."""
+    shutil.rmtree(example / "timesheet")
+    commit(example)
+    job = open_job(Asked(example, {"rollout.sandbox": "folder"}, "HEAD", "r", False, True, True))
+    job.run.folder.mkdir(parents=True)
+    settle(job.run, "generate", job.generation)
+    one = Sample(id="s", messages=(), origin="first", kept=1, steps=1, tokens=1)
+    line = ["train", str(example), "--dry-run", "--student", "some/model", "--run", "r", "--sandbox", "folder"]
+    store.write(job.run.samples, Sample, [one, one.model_copy(update={"id": "h", "heldout": True})])
+
+    assert door.run(line) == 0
+    assert capsys.readouterr().err.splitlines()[-5:] == [
+        f"run        {job.run.folder}", "student    some/model", "samples    1, 1 held out",
+        "GPU-hours  0.0, as the paper's took", "Nothing was done. Leave out --dry-run to begin.",
+    ]  # fmt: skip
+
+    store.write(job.run.samples, Sample, [one.model_copy(update={"heldout": True})])
+    assert door.run(line) == 1
+    assert "6-samples.jsonl: no samples to train on; generate more" in capsys.readouterr().err
 
 
 def test_a_dry_run_writes_nothing(example: Path, capsys: Captured, tmp_path: Path) -> None:

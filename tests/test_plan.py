@@ -83,6 +83,37 @@ def test_without_a_gpu_the_hours_are_those_of_the_papers():
     assert len(told(made)) == 2
 
 
+def test_processes_of_a_cpu_share_its_memory_and_are_no_gpus():
+    here = Machine(memory=64 * GIB)
+    made = plan(S["Qwen/Qwen3-0.6B"], recipe("lora-8b"), [1000] * 64, here, Layout(kind="ddp", processes=4, cpu=True))
+    said = dict(rows(made))
+
+    assert made.available == 16 * GIB
+    assert said["memory"].endswith("of 16.0 GiB on each of 4 processes by ddp")
+    assert said["batches"] == "4 micro-batches a step on each of 4 processes, of up to 1,000 tokens"
+
+
+def test_gpus_that_share_a_row_take_the_same_micro_batches():
+    four = Machine(gpus=4, gpu_memory=140 * GIB, gpu="NVIDIA H200")
+    layout = Layout(kind="fsdp2", processes=4, context_parallel=2)
+    said = dict(rows(plan(S["Qwen/Qwen3-8B"], recipe("lora-8b"), LENGTHS, four, layout)))
+
+    assert said["batches"] == "8 micro-batches a step on each 2 of 4 GPUs, of up to 32,768 tokens"
+
+
+def test_what_is_over_at_once_is_told_in_words():
+    made = plan(S["Qwen/Qwen3-0.6B"], FULL, [100, 200], H200, Layout())
+
+    assert dict(rows(made))["time"].startswith("under a minute on 1 NVIDIA H200 ")
+    assert dict(rows(made))["batches"] == "2 micro-batches a step, of up to 200 tokens"
+    assert dict(rows(plan(S["Qwen/Qwen3-0.6B"], FULL, [9, 9], H200, Layout(), room=99)))["batches"] == (
+        "1 micro-batch a step, of up to 18 tokens")
+
+
+def test_the_disk_for_checkpoints_and_result_is_told():
+    assert dict(rows(eight_b()))["disk"] == "6.5 GiB for 2 checkpoints, the next one and the result"
+
+
 def test_without_a_gpu_the_one_that_would_do_is_told():
     made = plan(S["Qwen/Qwen3-32B"], recipe("lora-32b"), LENGTHS, Machine(memory=24 * GIB), Layout(cpu=True))
 

@@ -89,6 +89,13 @@ def test_a_person_sees_the_whole_plan_in_eighty_columns(prepared: Path, capsys: 
     assert "  30.5 GiB  weights" in said
 
 
+def test_a_kernel_that_computes_in_half_precision_is_refused_for_a_cpu(prepared: Path, capsys: Captured) -> None:
+    asked = ["--student", tiny().base, "--recipe", "lora-8b", "--set", "train.attention=flash_attention_2"]
+
+    assert door.run(["train", str(prepared), "--dry-run", *asked, *NAMED]) == 3
+    assert "it computes in bfloat16, and this training in float32" in capsys.readouterr().err
+
+
 def test_short_samples_share_micro_batches_as_far_as_memory_goes(prepared: Path, capsys: Captured) -> None:
     asked = ("--student", tiny().base, "--recipe", "lora-8b", "--set", "train.processes=1")
     plan, alone = (sera(capsys, "train", prepared, "--dry-run", *asked, "--set", f"train.tokens={tokens}")["training"]

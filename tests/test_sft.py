@@ -155,11 +155,6 @@ def test_a_wrong_mask_is_refused_before_training(broken, message, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_samples_is_said_before_anything_is_loaded(tmp_path):
-    with pytest.raises(DataError, match="no samples to train on"):
-        sft.train([], [], tiny(), FULL, tmp_path / "out", seed=1)
-
-
 def test_an_interrupt_leaves_nothing_and_spares_the_adapter_before(tmp_path):
     out = tmp_path / "adapter"
     out.mkdir()

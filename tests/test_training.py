@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from sera_cli.cli import training
 from sera_cli.cli.job import Job, open_job
 from sera_cli.cli.options import Asked
 from sera_cli.config import home
-from sera_cli.errors import ConfigError
+from sera_cli.errors import ConfigError, DataError, SeraError
 from sera_cli.train import sft, worker
-from sera_cli.train.course import order
+from sera_cli.train.course import Course, order
+from sera_cli.train.layout import Layout
 from sera_cli.train.student import Student
 from sera_cli.types import Sample
 from tests import families
@@ -34,9 +36,12 @@ def job(repository: Callable[[dict[str, str]], Path], tmp_path: Path) -> Made:
     recipe = tmp_path / "quick.toml"
     recipe.write_text(tomli_w.dumps(FULL.model_dump(exclude={"name"}) | {"epochs": 2, "batch": 1}))
 
-    def make(kind: str = "shuffle", wire: dict[str, str] | None = None, **said: object) -> Job:
+    def make(
+        kind: str = "shuffle", wire: dict[str, str] | None = None, *, teacher: str = "rehearsal", gpus: int = 0,
+        **said: object,
+    ) -> Job:  # fmt: skip
         flags: dict[str, Any] = {
-            "teacher.model": "rehearsal", "student.model": tiny().base, "rollout.sandbox": "folder",
+            "teacher.model": teacher, "teacher.gpus": gpus, "student.model": tiny().base, "rollout.sandbox": "folder",
             "train.recipe": str(recipe), "train.method": "auto",
         }  # fmt: skip
         opened = open_job(Asked(repo, flags, "HEAD", "r", False, False, False))
@@ -93,6 +98,44 @@ def test_samples_mixed_in_another_way_than_is_asked_are_refused(job: Made, flag:
     opened.asked.flags[f"mix.{flag}"] = said
     with pytest.raises(ConfigError, match=f"^the samples were made with --{flag} {made}, not {said}: run sera prepare"):
         training.train(opened, tiny(), lambda *told: None)
+
+
+def test_nothing_to_learn_from_is_one_line(job: Made) -> None:
+    opened = job()
+    store.write(opened.run.samples, Sample, [sample(1, heldout=True)], {"order": "shuffle"})
+    with pytest.raises(DataError, match=r"6-samples\.jsonl: no samples to train on; generate more, or lower verify\."):
+        training.train(opened, tiny(), lambda *told: None)
+
+
+@pytest.mark.parametrize(("set_", "served"), [(0, "4"), (2, "4 5")])
+def test_which_gpus_served_the_teacher_and_which_train_is_said(
+    job: Made, monkeypatch: pytest.MonkeyPatch, set_: int, served: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
+    monkeypatch.setenv("SERA_VLLM_CMD", sys.executable)
+    course = Course(student=tiny(), recipe=FULL, layout=Layout(kind="ddp", processes=4))
+    opened = job(teacher="vllm:some/model", gpus=set_)
+
+    assert training._places(opened, course) == "it trains on GPU 4 5 6 7"
+    opened.seconds["generate"] = 1.0
+    assert training._places(opened, course) == (
+        f"vllm:some/model was served on GPU {served}, whose memory is free again; it trains on GPU 4 5 6 7"
+    )
+
+
+def test_several_nodes_are_told_what_to_start_and_nothing_is_trained(
+    job: Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SERA_TRAIN_NODES", "2")
+    opened = job()
+    with pytest.raises(SeraError, match=r"training is ready for 2 machines: start the command above on each, with its"):
+        training.train(opened, tiny(), lambda *told: None)
+
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "launch" in line)
+    config = opened.run.training / "accelerate.yaml"
+    assert f"--config_file {config} --machine_rank RANK --main_process_ip ADDRESS -m sera_cli.train.worker" in line
+    assert json.loads(config.read_text())["num_machines"] == 2
+    assert not (opened.run.training / "metrics.jsonl").exists()
 
 
 def test_the_agent_says_how_it_speaks(job: Made) -> None:

@@ -66,11 +66,9 @@ def foretell(job: Job, verb: str) -> None:
 def ahead(job: Job, verb: str) -> dict[str, Any]:
     """All that the verb would do, what the run already did counted in; `training` is a Plan, None if unknown."""
     from sera_cli import store
-    from sera_cli.cli.planning import foreseen
     from sera_cli.harness.sandbox import choose
-    from sera_cli.types import Sample
 
-    found, usable = _functions(job)
+    found, usable = _functions(job, verb)
     plan: dict[str, Any] = {
         "verb": verb,
         "run": str(job.run.folder),
@@ -85,9 +83,7 @@ def ahead(job: Job, verb: str) -> dict[str, Any]:
     plan |= _generation(job, usable) if verb in SPENDING else _nothing()
     plan["disk"] += sum(len(store.line(function)) for function in found)
     if verb == "train":
-        taught = [sample for sample in store.scan(job.run.samples, Sample) if not sample.heldout]
-        plan["samples"] = len(taught)
-        plan["training"] = foreseen(job, taught) if taught else None
+        plan |= _trained(job)
     if verb in TRAINING and job.student != "rehearsal":
         plan["gpu_hours"] = round(plan["gpu_hours"] + _training(plan), 2)
     return plan
@@ -159,12 +155,15 @@ def learnt(job: Job, own: "Profile") -> tuple["Profile", str]:
     return profile.paper(), "the SERA paper"
 
 
-def _functions(job: Job) -> tuple[Sequence["Function"], int]:
-    """Those there are, and how many first rollouts may begin from them."""
+def _functions(job: Job, verb: str) -> tuple[Sequence["Function"], int]:
+    """Those there are, and how many first rollouts may begin from them. Training begins none, and reads no code."""
+    from sera_cli.cli import stages
     from sera_cli.cli.mine import mined
     from sera_cli.svg.sample import tasks
 
     generate = job.config.generate
+    if verb == "train":
+        return list(stages.functions(job)) if job.run.functions.exists() else [], 0
     found = mined(job).functions
     usable = tasks(found, job.checkout.name, job.checkout.commit, generate.seed, limit=generate.limit)
     return found, len(list(usable))
@@ -196,6 +195,19 @@ def _generation(job: Job, usable: int) -> dict[str, Any]:
         "done": {"rollouts": own.whole.rollouts, "usd": round(money.spent(job.run).all.usd, 2)},
         "from": origin,
     }
+
+
+def _trained(job: Job) -> dict[str, Any]:
+    """What training on the samples that are there will do. Raises DataError where there are none to learn from."""
+    from sera_cli.cli.planning import foreseen
+    from sera_cli.cli.training import apart
+
+    taught, heldout = apart(job)
+    made = foreseen(job, taught)
+    return {
+        "samples": len(taught), "wanted": len(taught), "heldout": len(heldout), "training": made,
+        "disk": made.disk if made else 0,
+    }  # fmt: skip
 
 
 def _training(plan: dict[str, Any]) -> float:
@@ -234,6 +246,8 @@ def _hours(of: str) -> float:
 def _rows(plan: dict[str, Any]) -> list[tuple[str, str]]:
     from sera_cli.harness.money.spend import short
 
+    if plan["verb"] == "train":
+        return _taught(plan)
     tokens, done = plan["tokens"], plan.get("done", {"rollouts": 0, "usd": 0.0})
     usd = "unpriced" if plan["usd"] is None else f"${plan['usd']:,.2f} of API calls"
     kinds = f": {plan['first']:,} first, {plan['second']:,} second" if "first" in plan else ""
@@ -255,3 +269,10 @@ def _rows(plan: dict[str, Any]) -> list[tuple[str, str]]:
             ("going by", plan["from"]),
         ]
     return rows
+
+
+def _taught(plan: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a person is told of a training before its plan, and all there is of a student that nobody here knows."""
+    heldout = f", {plan['heldout']:,} held out" if plan["heldout"] else ""
+    rows = [("run", plan["run"]), ("student", plan["student"]), ("samples", f"{plan['samples']:,}{heldout}")]
+    return rows if plan["training"] else [*rows, ("GPU-hours", f"{plan['gpu_hours']:,.1f}, as the paper's took")]

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 def training(job: Job, student: "Student", recipe: "Recipe", layout: "Layout", taught: Sequence["Sample"]) -> "Plan":
     """What training on these samples takes."""
-    from sera_cli.train.attention import kernel
+    from sera_cli.train.course import Course
     from sera_cli.train.shape import measure
+    from sera_cli.train.tutor import attending, room
 
-    packs = recipe.packing and recipe.batch > 1 and layout.context_parallel == 1
-    room = kernel(student.base, recipe.attention).room(layout.tokens) if packs else 0
-    return _planned(job, measure(student), recipe, layout, taught, room=room)
+    course = Course(student=student, recipe=recipe, layout=layout)
+    shared = room(course, attending(course)) if recipe.batch > 1 else 0  # else there is nothing to share a row with
+    return _planned(job, measure(student), recipe, layout, taught, room=shared)
 
 
 def foreseen(job: Job, taught: Sequence["Sample"]) -> "Plan | None":
@@ -32,7 +33,9 @@ def foreseen(job: Job, taught: Sequence["Sample"]) -> "Plan | None":
     """
     from sera_cli.cli.stages import the_choice
     from sera_cli.train.attention import Kernel
+    from sera_cli.train.course import Course
     from sera_cli.train.shape import STUDENTS, embedded, measure
+    from sera_cli.train.tutor import room
 
     longest = max(sample.tokens for sample in taught)
     student = _student(job, longest)
@@ -45,8 +48,10 @@ def foreseen(job: Job, taught: Sequence["Sample"]) -> "Plan | None":
         found = training(job, student, recipe, layout, taught)
     else:
         shape = embedded() if student.rehearsal else measure(student)
-        room = Kernel(name="sdpa", isolated=True).room(layout.tokens) if recipe.packing and recipe.batch > 1 else 0
-        found = _planned(job, shape, recipe, layout, taught, room=room)
+        isolated = layout.context_parallel == 1
+        course = Course(student=student, recipe=recipe, layout=layout)
+        shared = room(course, Kernel(name="sdpa", isolated=isolated))
+        found = _planned(job, shape, recipe, layout, taught, room=shared)
     return found.model_copy(update={"reason": choice.reason})
 
 

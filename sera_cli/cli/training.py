@@ -1,10 +1,7 @@
 """The end of the road: an adapter from a run's samples, and an agent in the registry from the adapter."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from shutil import copy, rmtree
 from typing import TYPE_CHECKING, Any
 
 from sera_cli.cli.job import Job
@@ -66,7 +63,7 @@ def course_of(job: Job, student: "Student") -> tuple["Course", list["Sample"], l
     _same_wire(note, job.run.samples, student)
     _as_asked(note, job)
     order = note.get("order", "shuffle")
-    taught, heldout = _apart(samples(job, order))
+    taught, heldout = apart(job, order)
     choice = _chosen(job, student, taught)
     course = Course(
         student=student, recipe=choice.recipe, layout=choice.layout, seed=job.config.generate.seed,
@@ -78,7 +75,7 @@ def course_of(job: Job, student: "Student") -> tuple["Course", list["Sample"], l
 
 def _chosen(job: Job, student: "Student", taught: list["Sample"]) -> "Choice":
     """Recipe and layout for the longest of these samples, as a plan of them finds them too."""
-    return the_choice(job, student, max((sample.tokens for sample in taught), default=0))
+    return the_choice(job, student, max(sample.tokens for sample in taught))
 
 
 def _head(job: Job, course: "Course", taught: list["Sample"], step: int) -> None:
@@ -110,7 +107,7 @@ def _places(job: Job, course: "Course") -> str:
     there = " ".join(gpus(course.layout.processes))
     if not job.teacher.startswith("vllm:") or "generate" not in job.seconds:
         return f"it trains on GPU {there}"
-    served = " ".join(gpus(job.config.teacher.gpus))
+    served = " ".join(gpus(job.config.teacher.gpus or 1))  # the one that vLLM takes unless it is told of more
     return f"{job.teacher} was served on GPU {served}, whose memory is free again; it trains on GPU {there}"
 
 
@@ -118,9 +115,15 @@ def _from(step: int) -> str:
     return f"step {step}" if step else "its beginning"
 
 
-def _apart(data: list["Sample"]) -> tuple[list["Sample"], list["Sample"]]:
-    """The samples to learn from, and those held out."""
-    return [one for one in data if not one.heldout], [one for one in data if one.heldout]
+def apart(job: Job, order: str = "shuffle") -> tuple[list["Sample"], list["Sample"]]:
+    """The run's samples to learn from, and those held out. Raises DataError where there are none to learn from."""
+    from sera_cli.errors import DataError
+
+    data = samples(job, order)
+    taught, heldout = [one for one in data if not one.heldout], [one for one in data if one.heldout]
+    if not taught:
+        raise DataError("no samples to train on; generate more, or lower verify.threshold", job.run.samples)
+    return taught, heldout
 
 
 def register(job: Job, student: "Student", trained: "Trained") -> "AgentCard":
@@ -129,44 +132,16 @@ def register(job: Job, student: "Student", trained: "Trained") -> "AgentCard":
     An adapter that no server would take is merged into its base first, and the card says why.
     """
     from sera_cli.agents import registry
+    from sera_cli.agents.admit import admit, checked
     from sera_cli.config import home
 
-    refused = _refused(job, student)
-    card = _card(job, student, trained).model_copy(update={"merged": refused})
+    card = checked(_card(job, student, trained), job.run.adapter, student.base)
     for other in registry.agents(home("data")):
         if other.name == card.name and _same(other, card):
             return other
-    if not refused:
-        return registry.register(home("data"), card, job.run.adapter)
-    say(f"the adapter is merged into its base, as vLLM would not serve it: {refused}", prose=True)
-    with _merged(job, student) as whole:
-        return registry.register(home("data"), card, whole)
-
-
-def _refused(job: Job, student: "Student") -> str:
-    """Why vLLM would not serve what was trained; empty where it would."""
-    from sera_cli.agents.merge import fetched
-    from sera_cli.agents.preflight import CONFIG, preflight
-
-    adapted = (job.run.adapter / CONFIG).is_file()
-    return "; ".join(preflight(job.run.adapter, fetched(student.base) if adapted else None))
-
-
-@contextmanager
-def _merged(job: Job, student: "Student") -> Iterator[Path]:
-    """Base and adapter as one model, for as long as it takes to register it."""
-    from sera_cli.agents.merge import fetched, merge
-    from sera_cli.harness import tokens, wire
-
-    out = job.run.folder / "merged"
-    rmtree(out, ignore_errors=True)
-    try:
-        end = tokens.load(student.base).special(wire.ending(student.wire))
-        merge(fetched(student.base), job.run.adapter, out, end=end)
-        copy(job.run.adapter / "metrics.jsonl", out)
-        yield out
-    finally:
-        rmtree(out, ignore_errors=True)
+    if card.merged:
+        say(f"the adapter is merged into its base, as vLLM would not serve it: {card.merged}", prose=True)
+    return admit(home("data"), card, job.run.adapter, student.base)
 
 
 def samples(job: Job, order: str = "shuffle") -> list["Sample"]:

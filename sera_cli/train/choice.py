@@ -5,11 +5,11 @@ from importlib.util import find_spec
 
 from sera_cli.errors import ConfigError
 from sera_cli.knobs import Train
-from sera_cli.train.layout import Layout, Machine, layouts
+from sera_cli.train.footprint import GIB
+from sera_cli.train.layout import Layout, Machine, available, layouts
 from sera_cli.train.recipe import Recipe, changes, recipe
 from sera_cli.types import Value
 
-GIB = 1024**3
 LARGE = 20_000_000_000
 """Parameters from which on a student takes the recipes for 32B rather than those for 8B."""
 
@@ -94,9 +94,8 @@ def _laid_out(one: Recipe, said: Train, facts: Facts, need: Need, machine: Machi
     """The first layout that fits, else the one that takes the least."""
     tried: list[Choice] = []
     for layout in layouts(one, machine, said, facts.context):
-        each = machine.each // (layout.processes // layout.nodes) if layout.cpu else machine.each
         longest = layout.model_copy(update={"tokens": max(layout.tokens, facts.context)})  # a longer row is alone
-        taken, each = (0, 0) if facts.rehearsal else (need(one, longest), each)
+        taken, each = (0, 0) if facts.rehearsal else (need(one, longest), available(machine, layout))
         tried.append(Choice(recipe=one, layout=layout, need=taken, each=each, reason=""))
         if tried[-1].fits:
             return tried[-1]

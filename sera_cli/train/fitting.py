@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sera_cli.train.footprint import memory
-from sera_cli.train.layout import Layout, Machine
+from sera_cli.train.layout import Layout, Machine, available
 from sera_cli.train.recipe import Method, Recipe, recipe
 from sera_cli.train.shape import STUDENTS, Shape
 
@@ -40,9 +40,9 @@ def budget(need: Callable[[int], int], most: int, available: int) -> int:
 def advice(shape: Shape, one: Recipe, layout: Layout, machine: Machine) -> str:
     """What would make a training fit that does not, the least change first; empty if nothing does."""
     for said, changed, laid in _changed(one, layout, machine):
-        if fits(shape, changed, laid, machine.each):
+        if fits(shape, changed, laid, available(machine, laid)):
             return said
-    other = suggestion(machine.each, layout.tokens, cpu=layout.cpu)
+    other = suggestion(available(machine, layout), layout.tokens, cpu=layout.cpu)
     return f"--student {other[0]} --method {other[1]}" if other else ""
 
 

@@ -133,6 +133,17 @@ def trainable(shape: Shape, recipe: Recipe) -> int:
     return shape.parameters if recipe.method == "full" else recipe.rank * shape.sides
 
 
+def checkpoint(shape: Shape, recipe: Recipe) -> int:
+    """Bytes on disk of a checkpoint: the weights that learn, and their moments."""
+    return (MASTER + MOMENTS[recipe.optimizer]) * trainable(shape, recipe)
+
+
+def result(shape: Shape, recipe: Recipe, *, cpu: bool) -> int:
+    """Bytes on disk of what a training leaves: all weights in the precision it computed in, or the adapter."""
+    whole = 2 if recipe.method == "full" and recipe.precision == "bfloat16" and not cpu else MASTER
+    return whole * trainable(shape, recipe)
+
+
 def _weights(shape: Shape, recipe: Recipe, *, half: bool) -> int:
     match recipe.method:
         case "full":

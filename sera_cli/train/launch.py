@@ -4,13 +4,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from shlex import join
 
 from sera_cli import errors
-from sera_cli.errors import ConfigError, DataError, ModelError, SeraError
+from sera_cli.errors import DataError, ModelError, SeraError
 from sera_cli.harness import strays
 from sera_cli.harness.vllm import guard
-from sera_cli.train.course import RESULT
 from sera_cli.train.layout import Layout, command
 from sera_cli.train.worker import Ended, ended
 
@@ -25,17 +23,7 @@ def several(layout: Layout) -> bool:
 
 
 def launch(folder: Path, layout: Layout) -> None:
-    """Trains what the folder says, to its end. Raises what a worker raised, or ModelError that names the log.
-
-    Several nodes are a person's to start, or a cluster's: where they have not trained yet it is a ConfigError.
-    """
-    if (folder / RESULT).exists():
-        return
-    if layout.nodes > 1:
-        raise ConfigError(
-            f"{layout.nodes} nodes that see {folder} train together: on each run {join(command(layout, folder))}, with "
-            "its number from 0 on for RANK and the first one's address for ADDRESS; then say this again"
-        )
+    """Trains what the folder says, to its end. Raises what a worker raised, or ModelError that names the log."""
     ended(folder).unlink(missing_ok=True)
     log = folder / LOG
     with log.open("wb") as file:

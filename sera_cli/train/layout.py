@@ -33,7 +33,7 @@ class Machine(Value):
 
     @property
     def each(self) -> int:
-        """Bytes that one process can use: those of its GPU; those of the machine, where there is none."""
+        """Bytes that a process alone can use: those of its GPU; those of the machine, where there is none."""
         return self.gpu_memory or self.memory
 
 
@@ -62,6 +62,11 @@ class Layout(Value):
     def divided(self) -> int:
         """Among how many processes weights, gradients and the optimizer's state are divided."""
         return self.processes if self.kind in ("fsdp2", "zero3") else 1
+
+
+def available(machine: Machine, layout: Layout) -> int:
+    """Bytes that each process of a layout can use: those of its GPU, or of a machine without one its share."""
+    return machine.each // (layout.processes // layout.nodes) if layout.cpu else machine.each
 
 
 @cache

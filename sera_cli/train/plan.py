@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from sera_cli.train.arguments import warmup
+from sera_cli.train.checkpoint import KEPT
 from sera_cli.train.course import order
 from sera_cli.train.effort import USUAL, UTILISATION, flops, hours, peak
 from sera_cli.train.fitting import advice
-from sera_cli.train.footprint import GIB, Memory, memory, trainable
-from sera_cli.train.layout import Layout, Machine
+from sera_cli.train.footprint import GIB, Memory, checkpoint, memory, result, trainable
+from sera_cli.train.layout import Layout, Machine, available
 from sera_cli.train.packing import packed
 from sera_cli.train.recipe import Recipe
 from sera_cli.train.shape import Shape
@@ -28,9 +29,10 @@ class Plan(Value):
 
     `warmup` is shorter than the `wished` one where steps are few. A step is `micro` micro-batches on each GPU, the
     largest of `most` tokens. `available` bytes are there for `memory`; where that `fits` not, `advice` is what to say
-    instead. Without a GPU here, one would take `elsewhere` bytes. `operations` are those of the whole training, `hours`
-    those on the clock, `gpu_hours` times GPUs; None where the speed of this `gpu` is not known, and those of the
-    paper's where none is here and it is `assumed`. `reason` says why it is this recipe.
+    instead. Without a GPU here, one would take `elsewhere` bytes. At most `disk` bytes are on the disk at once.
+    `operations` are those of the whole training, `hours` those on the clock, `gpu_hours` times GPUs; None where the
+    speed of this `gpu` is not known, and those of the paper's where none is here and it is `assumed`. `reason` says
+    why it is this recipe.
     """
 
     recipe: str
@@ -54,6 +56,7 @@ class Plan(Value):
     fits: bool
     advice: str
     elsewhere: int
+    disk: int
     operations: float
     gpu: str
     assumed: bool
@@ -82,15 +85,17 @@ def plan(
     gpu = machine.gpu if machine.gpus else USUAL
     gpus = layout.processes if machine.gpus else 1
     clock = hours(work, gpu, gpus)
-    fits = need.total <= machine.each
+    there = available(machine, layout)
+    fits = need.total <= there
     return Plan(
         recipe=recipe.name, method=recipe.method, parameters=shape.parameters, trainable=trainable(shape, recipe),
         samples=len(lengths), longest=longest, epochs=recipe.epochs, batch=recipe.batch,
         tokens=sum(lengths) * recipe.epochs, trained=share, steps=len(taken), warmup=warmup(recipe, len(taken)),
         wished=recipe.warmup_steps,
         micro=len(taken[0]) // layout.ranks if taken else 0, most=most, layout=layout, memory=need,
-        available=machine.each, fits=fits, advice="" if fits else advice(shape, recipe, laid, machine),
+        available=there, fits=fits, advice="" if fits else advice(shape, recipe, laid, machine),
         elsewhere=0 if machine.gpus else memory(shape, recipe, Layout(tokens=laid.tokens)).total,
+        disk=(KEPT + 1) * checkpoint(shape, recipe) + result(shape, recipe, cpu=layout.cpu),
         operations=work, gpu=gpu, assumed=not machine.gpus, hours=clock,
         gpu_hours=None if clock is None else clock * gpus, dollars=None if clock is None else clock * gpus * rate,
     )  # fmt: skip
@@ -118,11 +123,12 @@ def rows(plan: Plan) -> list[tuple[str, str]]:
         ("tokens", f"{plan.tokens:,} in {plan.epochs} epochs{share}"),
         ("longest", f"{plan.longest:,} tokens"),
         ("steps", f"{plan.steps:,} of {plan.batch} samples, {_warmup(plan)}"),
-        ("batches", f"{plan.micro} micro-batches a step{_each(plan)}, of up to {plan.most:,} tokens"),
+        ("batches", f"{_micro(plan)}, of up to {plan.most:,} tokens"),
         ("memory", _need(plan)),
         *(("", f"{_size(size):>10}  {what}") for what, size in parts),
         ("", "a layer and the loss are never at work at once: the larger counts"),
         *(("" if at else "verdict", said) for at, said in enumerate(_verdict(plan))),
+        ("disk", f"{_size(plan.disk)} for {KEPT} checkpoints, the next one and the result"),
         ("time", _time(plan)),
     ]
     return [(name, value) for name, value in fields if value]
@@ -139,14 +145,23 @@ def _warmup(plan: Plan) -> str:
     return f"{plan.warmup} of them to warm up{short}"
 
 
-def _each(plan: Plan) -> str:
-    return f" on each of {plan.layout.ranks} GPUs" if plan.layout.ranks > 1 else ""
+def _micro(plan: Plan) -> str:
+    """How many micro-batches make a step; GPUs that share a row take the same ones."""
+    said = f"{plan.micro} micro-batch{'' if plan.micro == 1 else 'es'} a step"
+    if plan.layout.ranks == 1:
+        return said
+    together = f" {plan.layout.context_parallel}" if plan.layout.context_parallel > 1 else ""
+    return f"{said} on each{together} of {plan.layout.processes} {_who(plan)}"
+
+
+def _who(plan: Plan) -> str:
+    return "processes" if plan.layout.cpu else "GPUs"
 
 
 def _need(plan: Plan) -> str:
-    where = "GPU" if not plan.layout.cpu else "process"
     by = f" by {plan.layout.kind}" if plan.layout.kind != "one" else ""
-    on = f"each {where}{by}" if plan.layout.processes > 1 else "the machine" if plan.layout.cpu else "the GPU"
+    on = "the machine" if plan.layout.cpu else "the GPU"
+    on = f"each of {plan.layout.processes} {_who(plan)}{by}" if plan.layout.processes > 1 else on
     return f"{_size(plan.memory.total)} of {_size(plan.available)} on {on}"
 
 
@@ -173,8 +188,10 @@ def _time(plan: Plan) -> str:
 
 
 def _long(hours: float) -> str:
+    if hours >= 1:
+        return f"{hours:,.1f} hours"
     minutes = round(hours * 60)
-    return f"{hours:,.1f} hours" if hours >= 1 else f"{minutes} minute{'' if minutes == 1 else 's'}"
+    return f"{minutes} minute{'' if minutes == 1 else 's'}" if minutes else "under a minute"
 
 
 def _size(count: int) -> str:

@@ -59,8 +59,6 @@ def begin(folder: Path, course: Course, samples: Sequence[Sample], heldout: Sequ
     Raises DataError for samples that cannot be learned from, and ConfigError, which names what differs, where the
     folder holds what another course has come to.
     """
-    if not samples:
-        raise DataError("no samples to train on; generate more, or lower verify.threshold")
     found = checkpoint.newest(folder)
     if found:
         checkpoint.agreed(found, course)
@@ -76,13 +74,13 @@ def go(folder: Path, course: Course, on_progress: Tell | None = None) -> None:
 
     What several machines are to train is not started here: SeraError says what to do, until there is a result.
     """
-    if course.layout.nodes > 1 and not (folder / RESULT).exists():
+    if (folder / RESULT).exists():
+        return
+    if course.layout.nodes > 1:
         raise SeraError(
             f"{folder} is ready for {course.layout.nodes} machines: start the command above on each, with its number "
             "for RANK (0 and up) and the address of the first for ADDRESS; afterwards this one takes what came of it"
         )
-    if (folder / RESULT).exists():
-        return
     with following(folder / METRICS, on_progress or (lambda *_: None)):
         if launch.several(course.layout):
             launch.launch(folder, course.layout)
