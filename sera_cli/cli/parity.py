@@ -64,13 +64,12 @@ def compared(asked: Asked, steps: int) -> "Parity":
 def told(found: "Parity") -> dict[str, Any]:
     return {
         "steps": [pair.model_dump() | {"difference": pair.apart} for pair in found.pairs],
-        "largest_difference": found.largest, "tolerance": found.tolerance, "agrees": found.agrees,
+        "largest_difference": found.worst.apart, "tolerance": found.tolerance, "agrees": found.agrees,
     }  # fmt: skip
 
 
 def screen(found: "Parity") -> None:
     rows = [(pair.step, f"{pair.trl:.6f}", f"{pair.plain:.6f}", f"{pair.apart:.1e}") for pair in found.pairs]
     show(table(("step", "TRL", "plain loop", "difference"), rows, right=("TRL", "plain loop", "difference")))
-    worst = max(found.pairs, key=lambda pair: pair.apart)
     verdict = "within" if found.agrees else "beyond"
-    show(f"largest difference {worst.apart:.1e}, at step {worst.step}: {verdict} {found.tolerance:g}")
+    show(f"largest difference {found.worst.apart:.1e}, at step {found.worst.step}: {verdict} {found.tolerance:g}")

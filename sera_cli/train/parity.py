@@ -47,13 +47,13 @@ class Parity(Value):
     tolerance: float
 
     @property
-    def largest(self) -> float:
-        """The largest difference; not a number where a loss was none."""
-        return max((pair.apart for pair in self.pairs), key=lambda apart: math.inf if math.isnan(apart) else apart)
+    def worst(self) -> Pair:
+        """The step at which they are furthest apart; one whose loss is no number, where there is one."""
+        return max(self.pairs, key=lambda pair: math.inf if math.isnan(pair.apart) else pair.apart)
 
     @property
     def agrees(self) -> bool:
-        return self.largest <= self.tolerance
+        return self.worst.apart <= self.tolerance
 
 
 def parity(course: Course, taught: Sequence[Row], steps: int, *, tell: Tell | None = None) -> Parity:
