@@ -148,6 +148,7 @@ def test_what_the_hub_has_and_what_it_does_not_give_out_is_told(tmp_path):
         "me/gated is gated; ask for access on its page and give a token in HF_TOKEN",
     ], done.stderr
     assert said[3].startswith("me/none is neither a model folder nor a model that the hub gives: ")
+    assert said[3].endswith("; check how it is spelled, or name a folder of this machine")
     assert len(said) == 4
 
 

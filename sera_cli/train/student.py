@@ -16,7 +16,6 @@ from sera_cli.types import Value
 BYTES = 256
 """Fewer words than this has only the tokenizer that transformers makes up for a folder without one."""
 
-
 PATIENCE = 20.0
 """Seconds to wait for the hub's word on a model."""
 
@@ -162,8 +161,11 @@ def _context(base: str) -> int:
     except (OSError, ValueError, json.JSONDecodeError) as error:
         if isinstance(error.__cause__, GatedRepoError):
             raise ModelError(f"{base} is gated; ask for access on its page and give a token in HF_TOKEN") from error
-        reason = str(error).strip().partition("\n")[0]
-        raise ModelError(f"{base} is neither a model folder nor a model that the hub gives: {reason}") from error
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise ModelError(
+            f"{base} is neither a model folder nor a model that the hub gives: {reason}; check how it is spelled, or "
+            "name a folder of this machine"
+        ) from error
     return int(getattr(config.get_text_config(), "max_position_embeddings", 0)) or 32768
 
 
