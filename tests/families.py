@@ -187,6 +187,6 @@ def learned(given: Student, out: Path) -> Path:
     from tests.students import FULL, TOOLS, chat, sample
 
     row = sample().model_copy(update={"messages": tuple(wire.flatten(chat(), TOOLS, given.wire))})
-    longer = FULL.model_copy(update={"epochs": 120, "batch": 1, "learning_rate": 1e-2})
+    longer = FULL.model_copy(update={"epochs": 120, "batch": 1, "learning_rate": 1e-2, "save_every": 120})
     sft.train([row], [], given, longer, out, seed=0)
     return out
