@@ -11,13 +11,12 @@ from contextlib import redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from sera_cli.errors import ConfigError
 from sera_cli.train.metrics import Row
 from sera_cli.types import digest
 
-Kind = Literal["none", "tensorboard", "wandb", "trackio"]
 PROJECT = "sera"
 ELSEWHERE = ("TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL", "TRACKIO_WEBHOOK_URL")
 
@@ -30,6 +29,7 @@ class Tracker(NamedTuple):
 
 
 DEAF = Tracker(lambda _: None, lambda: None)
+
 
 def check(kind: str, *, offline: bool, environ: Mapping[str, str] = os.environ) -> None:
     """Raises ConfigError, before anything is trained, for a tracker that cannot be told."""
