@@ -150,18 +150,25 @@ def _asked(prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
 
 
 async def _events(answer: Any) -> AsyncIterator[dict[str, Any]]:
-    """The events of a stream, up to its end. Raises ProtocolError where it ends before."""
+    """The events of a stream, up to its end. Raises ProtocolError where it ends before it says so.
+
+    It is read past its last event: a connection that has nothing more to say can be used again.
+    """
     import httpcore
 
-    rest = b""
-    async for chunk in answer.aiter_stream():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.strip() == b"data: [DONE]":
-                return
-            if line.startswith(b"data: "):
-                yield json.loads(line[6:])
-    raise httpcore.RemoteProtocolError("the stream ended before the reply did")
+    rest, done = b"", False
+    try:
+        async for chunk in answer.aiter_stream():
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                done = done or line.strip() == b"data: [DONE]"
+                if line.startswith(b"data: ") and not done:
+                    yield json.loads(line[6:])
+    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException):
+        if not done:
+            raise
+    if not done:
+        raise httpcore.RemoteProtocolError("the stream ended before the reply did")
 
 
 def _pieces(event: dict[str, Any]) -> Iterator[Piece]:
