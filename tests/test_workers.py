@@ -12,6 +12,7 @@ import pytest
 
 from sera_cli.git import Checkout, open_repository, tracked
 from sera_cli.redact import restore
+from sera_cli.svg import workers
 from sera_cli.svg.memory import Key
 from sera_cli.svg.mine import mine
 from sera_cli.svg.pages import Page, calls, heard, modules, read
@@ -71,9 +72,9 @@ def test_what_workers_find_is_what_one_process_finds(shop: Checkout) -> None:
 
 
 def test_few_bytes_are_worth_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64))
+    monkeypatch.setattr(workers, "cores", lambda: 64)
     assert [many([size]) for size in (0, 1_000_000, 1_400_000, 5_000_000, 10**9)] == [0, 0, 2, 7, 16]
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(1))
+    monkeypatch.setattr(workers, "cores", lambda: 1)
     assert many([10**9]) == 0
 
 

@@ -18,6 +18,7 @@ from subprocess import DEVNULL, PIPE, Popen
 
 import sera_cli
 from sera_cli.git import Checkout, blobs
+from sera_cli.svg.cores import cores
 from sera_cli.svg.memory import Key
 from sera_cli.svg.pages import Page, read, told
 
@@ -50,8 +51,7 @@ Answer = bytes | Page | None
 
 def many(sizes: Iterable[int]) -> int:
     """How many workers are worth their start for files of these sizes; 0 where one process reads them as fast."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = min(cores, MOST, sum(sizes) // WORTH)
+    count = min(cores(), MOST, sum(sizes) // WORTH)
     return count if count > 1 and sys.executable else 0
 
 
