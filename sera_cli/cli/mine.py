@@ -161,14 +161,19 @@ def _run(asked: Asked) -> None:
         return
     note = store.about(job.run.functions, Function)
     unread = note.get("unreadable", ())
-    functions = list(store.scan(job.run.functions, Function))
-    show(table(("language", "folder", "functions", "lines"), _rows(functions)))
+    heldout = 0
+    functions, lines = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for function in store.scan(job.run.functions, Function):
+        place = (function.language, _folder(function.path))
+        functions[place] += 1
+        lines[place] += function.end_line - function.line + 1
+        heldout += function.heldout
+    show(table(("language", "folder", "functions", "lines"), _rows(functions, lines)))
     _count("left out", "functions", note.get("skipped", {}))
     _count("not read", "files", by_reason(unread))
     show("")
-    heldout = sum(function.heldout for function in functions)
     where = f"in {note.get('files', 0):,} files, {heldout:,} of them kept back for evaluation"
-    say(f"{len(functions):,} functions {where}.", prose=True)
+    say(f"{functions.total():,} functions {where}.", prose=True)
     if unread:
         say(f"Not read: {named(unread)}.", prose=True)
     if missing := note.get("missing"):
@@ -199,14 +204,8 @@ def _compare(asked: Asked, shown: Shown) -> None:
     since(open_job(asked), shown.since, lines=shown.lines)
 
 
-def _rows(functions: "Iterable[Function]") -> list[tuple[object, ...]]:
+def _rows(counts: Counter[tuple[str, str]], lines: Counter[tuple[str, str]]) -> list[tuple[object, ...]]:
     """How many functions and lines there are by language and folder, most first."""
-    counts: Counter[tuple[str, str]] = Counter()
-    lines: Counter[tuple[str, str]] = Counter()
-    for function in functions:
-        place = (function.language, _folder(function.path))
-        counts[place] += 1
-        lines[place] += function.end_line - function.line + 1
     rows: list[tuple[object, ...]] = [(*place, count, lines[place]) for place, count in counts.most_common()]
     if len(rows) <= FOLDERS:
         return rows

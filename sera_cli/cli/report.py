@@ -47,7 +47,7 @@ def report(job: Job, outcome: Outcome) -> dict[str, Any]:
     samples = [sample.tokens for sample in store.scan(job.run.samples, Sample)]
     return {
         "run": str(job.run.folder),
-        "stages": {"functions": len(stages.functions(job)), **found.records, "samples": len(samples)},
+        "stages": {"functions": sum(1 for _ in stages.functions(job)), **found.records, "samples": len(samples)},
         "mined": summary(job),
         "fates": found.fates,
         "recall": _recall(found.recalls),

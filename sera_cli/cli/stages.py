@@ -209,12 +209,12 @@ def goal(job: Job) -> "Goal":
     return Goal(first=first, second=second, threshold=job.config.verify.threshold)
 
 
-def functions(job: Job) -> list["Function"]:
-    """What was mined, in work order."""
+def functions(job: Job) -> Iterator["Function"]:
+    """What was mined, in work order, one at a time."""
     from sera_cli import store
     from sera_cli.types import Function
 
-    return list(store.read(job.run.functions, Function).values())
+    return store.scan(job.run.functions, Function)
 
 
 def _limits(job: Job) -> "Limits":

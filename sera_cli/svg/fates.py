@@ -92,7 +92,7 @@ def survey(run: Run, order: Iterable[str], threshold: float) -> Survey:
 def order_of(run: Run) -> list[str]:
     """The work order of a run: that of its functions, with the seed it was begun with."""
     seed = settled(run).get("functions", {}).get("seed", 0)
-    return work_order(store.read(run.functions, Function).values(), seed)
+    return work_order(store.scan(run.functions, Function), seed)
 
 
 def fates(

@@ -5,9 +5,10 @@ comparisons, and no set, clock or library decides it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, product
 from random import Random
+from sys import intern
 
 from sera_cli.types import Function, Task, digest, seed_of
 
@@ -18,28 +19,28 @@ YOUNG = (90, 365, 3 * 365)
 """Days since a file's last change that count as recent, less so, and hardly."""
 
 
-def ordered(functions: Iterable[Function], ages: Mapping[str, int], seed: int) -> list[Function]:
+def ordered(functions: Sequence[Function], ages: Mapping[str, int], seed: int) -> Iterator[Function]:
     """All functions, each once, in the order in which they are asked about. `ages` are days by path.
 
     Each has `tickets` lots and comes by the best of them, which is weighted sampling without repetition. Within a file
     that is the order; a file's turns then come at even distances, nearer to each other the more tickets it has, but
-    only by the logarithm of them: no file fills the early work.
+    only by the logarithm of them: no file fills the early work. Functions are looked at one at a time: there are many.
     """
-    files: defaultdict[str, list[tuple[float, str, Function]]] = defaultdict(list)
+    files: defaultdict[str, list[tuple[float, str, int]]] = defaultdict(list)
     lots: defaultdict[str, int] = defaultdict(int)
-    for function in functions:
+    for index, function in enumerate(functions):
         tickets = weight(function, ages)
         draw = Random(seed_of("order", seed, function.id))
         luck = max(draw.random() for _ in range(tickets))
-        files[function.path].append((-luck, function.id, function))
+        files[function.path].append((-luck, function.id, index))
         lots[function.path] += tickets
     turns = (
-        ((place - shift) / lots[path].bit_length(), function.id, function)
+        ((place - shift) / lots[path].bit_length(), id_, index)
         for path, drawn in files.items()
         for shift in [Random(seed_of("turn", seed, path)).random()]
-        for place, (_, _, function) in enumerate(sorted(drawn), 1)
+        for place, (_, id_, index) in enumerate(sorted(drawn), 1)
     )
-    return [function for _, _, function in sorted(turns)]
+    return (functions[index] for _, _, index in sorted(turns))
 
 
 def weight(function: Function, ages: Mapping[str, int]) -> int:
@@ -56,16 +57,18 @@ def tasks(functions: Iterable[Function], repo: str, commit: str, seed: int, *, l
 
     `commit` is where rollouts about functions that name none begin.
     """
-    usable = [function for function in functions if not function.heldout]
-    for number, function in product(range(1, ROUNDS + 1), usable[: limit or None]):
+    usable = (  # not as records: there are many
+        (one.id, one.name, intern(one.path), intern(one.commit or commit)) for one in functions if not one.heldout
+    )  # fmt: skip
+    for number, (function, name, path, begins) in product(range(1, ROUNDS + 1), islice(usable, limit or None)):
         yield Task(
-            id=task_id(function.id, seed, number),
+            id=task_id(function, seed, number),
             repo=repo,
-            commit=function.commit or commit,
+            commit=begins,
             statement="",
-            source=function.id,
-            function=function.name,
-            path=function.path,
+            source=function,
+            function=name,
+            path=path,
         )
 
 
