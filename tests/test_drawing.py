@@ -10,8 +10,8 @@ from sera_cli.types import Function
 
 def odd() -> Mined:
     one = Function(id="1", path='a"\\b<&>.js', name="f\x00", line=1, end_line=2, signature="f()", language="javascript")
-    calls = ((f"{one.path}::{one.name}", "b.js::g", True),)
-    return Mined(functions=(one,), left=(), calls=calls, files=1, unreadable=(), missing={}, read=1)
+    callees = {(one.path, one.name): {"b.js::g": True}}
+    return Mined(functions=(one,), left=(), callees=callees, files=1, unreadable=(), missing={}, read=1)
 
 
 def test_dot_quotes_what_would_end_a_name() -> None:
@@ -33,8 +33,7 @@ def test_graphml_is_xml_whatever_a_name_holds() -> None:
 
 
 def test_a_call_that_could_mean_several_is_dashed_and_says_so() -> None:
-    calls = (("a.py::f", "b.py::g", True), ("a.py::f", "c.py::g", False))
-    found = replace(odd(), functions=(), calls=calls)
+    found = replace(odd(), functions=(), callees={("a.py", "f"): {"c.py::g": False, "b.py::g": True}})
     edges = [row for row in dot(found).splitlines() if "->" in row]
     assert edges == ['  "a.py::f" -> "b.py::g";', '  "a.py::f" -> "c.py::g" [style=dashed];']
     space = "{http://graphml.graphdrawing.org/xmlns}"

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 from posixpath import basename, dirname, join, normpath
+from sys import intern
 
 from sera_cli.svg.found import Calls
 from sera_cli.svg.languages import LANGUAGES
@@ -36,20 +37,17 @@ _EVERYDAY = frozenset({
 _MAKERS = ("constructor", "__construct", "initialize")
 """What languages call the method that makes an object, where it has not its type's own name."""
 
-Place = tuple[str, str]
-"""A path and a qualified name."""
-
 NOTHING: Targets = ((), False)
 
 
-def link(files: Iterable[Calls]) -> dict[Place, dict[str, bool]]:
+def link(files: Iterable[Calls]) -> dict[tuple[str, str], dict[str, bool]]:
     """The callees of each function that has some, as `path::name`, and whether each is sure: the one function that is
     meant, not one of a few that may be. Calls of itself are left out.
     """
     families: defaultdict[str, list[Calls]] = defaultdict(list)
     for file in files:
         families[_FAMILY.get(file.language, file.language)].append(file)
-    links: dict[Place, dict[str, bool]] = {}
+    links: dict[tuple[str, str], dict[str, bool]] = {}
     for family in families.values():
         links |= _Family(family).links()
     return links
@@ -60,7 +58,7 @@ class _Family:
 
     def __init__(self, files: list[Calls]) -> None:
         self.files = {file.path: file for file in files}
-        self.named: defaultdict[tuple[str, ...], list[Place]] = defaultdict(list)
+        self.named: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
         self.near: dict[str, list[str]] = {}
         self.folders: defaultdict[str, set[str]] = defaultdict(set)
         for file in files:
@@ -71,14 +69,14 @@ class _Family:
 
     def _know(self, path: str, folder: str, name: str) -> None:
         owner, _, bare = name.rpartition(".")
-        place = (path, name)
+        place = intern(f"{path}::{name}")
         self.named["file", path, name].append(place)
         self.named["folder", folder, name].append(place)
         self.named["member", owner.rpartition(".")[2], bare].append(place)
         self.named["method" if owner else "repository", bare].append(place)
 
-    def links(self) -> dict[Place, dict[str, bool]]:
-        found: dict[Place, dict[str, bool]] = {}
+    def links(self) -> dict[tuple[str, str], dict[str, bool]]:
+        found: dict[tuple[str, str], dict[str, bool]] = {}
         for file in self.files.values():
             self.near = {}
             for name, calls in file.bodies.items():
@@ -151,5 +149,5 @@ def _folder(path: str) -> str:
     return dirname(path) or "."
 
 
-def _few(places: Collection[Place], *, sure: bool) -> Targets:
-    return ([f"{path}::{name}" for path, name in places], sure) if len(places) <= FEW else NOTHING
+def _few(places: Collection[str], *, sure: bool) -> Targets:
+    return (places, sure) if len(places) <= FEW else NOTHING

@@ -9,6 +9,7 @@ import builtins
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from posixpath import dirname
+from sys import intern
 from typing import NamedTuple
 
 from sera_cli.svg.graph import EVERYDAY, Body, Chain, Import, Module
@@ -57,6 +58,8 @@ class _Repository:
             if above in ([], ["src"], ["lib"]) or (place in packages and not inside):
                 self.tops[name].add(place)
         self.methods = self._methods()
+        self.attributes: dict[tuple[str, str, int], Meaning | None] = {}
+        self.located: dict[tuple[str, str, int], list[str]] = {}
 
     def _methods(self) -> dict[str, list[str]]:
         """The methods by each name that only a few have, as `path::name`."""
@@ -65,7 +68,7 @@ class _Repository:
             for body in module.bodies:
                 name = body.name.rpartition(".")[2]
                 if body.owner and name not in EVERYDAY:
-                    methods[name].append(f"{module.path}::{body.name}")
+                    methods[name].append(intern(f"{module.path}::{body.name}"))
         return {name: known for name, known in methods.items() if len(known) <= FEW}
 
     def links(self) -> dict[tuple[str, str], dict[str, bool]]:
@@ -115,7 +118,9 @@ class _Repository:
         """The function that a meaning is, as `path::name`; of a class that of its making; or ""."""
         if meaning and meaning.kind == "class":
             meaning = self._member(meaning.place, meaning.name, "__init__", set())
-        return f"{self.modules[meaning.place].path}::{meaning.name}" if meaning and meaning.kind == "def" else ""
+        if meaning and meaning.kind == "def":
+            return intern(f"{self.modules[meaning.place].path}::{meaning.name}")
+        return ""
 
     def _possible(self, place: str, body: Body, chain: Chain) -> Collection[str]:
         """The few functions that a call may mean of which the text decides none."""
@@ -163,10 +168,13 @@ class _Repository:
         return None if meaning == "value" else Meaning(meaning, place, name)
 
     def _attribute(self, place: str, name: str, depth: int) -> Meaning | None:
-        inner = f"{place}/{name}"
-        if inner in self.modules or inner in self.folders:
-            return self._global(place, name, depth + 1) or Meaning("module", inner)
-        return self._global(place, name, depth + 1)
+        """What a name of a module or a package stands for. Most are asked for by many files, and looked up once."""
+        key = (place, name, depth)
+        if key not in self.attributes:
+            inner, known = f"{place}/{name}", self._global(place, name, depth + 1)
+            module = Meaning("module", inner) if inner in self.modules or inner in self.folders else None
+            self.attributes[key] = known or module
+        return self.attributes[key]
 
     def _imported(self, place: str, source: Import, depth: int) -> Meaning | None:
         target = self._location(place, source)
@@ -181,13 +189,16 @@ class _Repository:
 
     def _locations(self, place: str, source: Import) -> list[str]:
         """All places in the repository that an import may mean."""
-        parts = [part for part in source.module.split(".") if part]
-        if source.level:
-            package = self.modules[place].path.split("/")[: -source.level]
-            bases = ["/".join([*package, *parts])]
-        else:
-            bases = ["/".join([top, *parts[1:]]) for top in self.tops.get(parts[0], ())]
-        return [base for base in bases if base in self.modules or base in self.folders]
+        key = (place if source.level else "", source.module, source.level)
+        if key not in self.located:
+            parts = [part for part in source.module.split(".") if part]
+            if source.level:
+                package = self.modules[place].path.split("/")[: -source.level]
+                bases = ["/".join([*package, *parts])]
+            else:
+                bases = ["/".join([top, *parts[1:]]) for top in self.tops.get(parts[0], ())]
+            self.located[key] = [base for base in bases if base in self.modules or base in self.folders]
+        return self.located[key]
 
     def _member(self, place: str, owner: str, name: str, seen: Seen) -> Meaning | None:
         """A method or inner class of a class, its own or inherited."""

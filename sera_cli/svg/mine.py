@@ -5,9 +5,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from random import Random
+from sys import intern
 
 from sera_cli.errors import ConfigError, DataError
 from sera_cli.git import Checkout
@@ -31,16 +33,16 @@ HELDOUT = 5
 class Mined:
     """What was found: the functions kept, in order of path and line, and those `left` out.
 
-    `skipped` counts the latter by reason. `calls` are all that are known at the commit in use, as `path::name` of who
-    calls and who is called, and whether that is the one function meant as far as names tell, or one of a few that may
-    be. `files` counts the files of known languages at the commit in use;
+    `skipped` counts the latter by reason. `callees` are those of each function by path and name, as `path::name` with
+    whether that is the one function meant as far as names tell, or one of a few that may be; `calls` are all of these
+    in order, with who calls as `path::name` first. `files` counts the files of known languages at the commit in use;
     `unreadable` names the files and submodules not looked into, `missing` counts the files of each language whose
     grammar is not installed. `read` counts the files that had to be read: those not remembered.
     """
 
     functions: Sequence[Function]
     left: tuple[LeftOut, ...]
-    calls: tuple[tuple[str, str, bool], ...]
+    callees: Mapping[tuple[str, str], Mapping[str, bool]]
     files: int
     unreadable: tuple[tuple[str, str], ...]
     missing: dict[str, int]
@@ -49,6 +51,11 @@ class Mined:
     @property
     def skipped(self) -> dict[str, int]:
         return dict(Counter(one.reason for one in self.left).most_common())
+
+    @cached_property
+    def calls(self) -> tuple[tuple[str, str, bool], ...]:
+        edges = self.callees.items()
+        return tuple(sorted((f"{path}::{name}", *one) for (path, name), some in edges for one in some.items()))
 
 
 _Calls = tuple[dict[tuple[str, str], dict[str, bool]], Mapping[str, dict[str, bool]]]
@@ -95,7 +102,7 @@ def mine(
         return Mined(
             functions=Functions(drawn, known),
             left=left,
-            calls=_edges(calls[checkout.commit]),
+            callees=calls[checkout.commit][0],
             files=len(books[checkout.commit]),
             unreadable=unreadable,
             missing=missing,
@@ -163,7 +170,7 @@ def _calls(pages: Collection[Page]) -> _Calls:
     callees |= linking.link(calls(pages))
     callers: defaultdict[str, dict[str, bool]] = defaultdict(dict)
     for (path, name), targets in callees.items():
-        caller = f"{path}::{name}"
+        caller = intern(f"{path}::{name}")
         for target, sure in targets.items():
             callers[target][caller] = sure
     return callees, callers
@@ -182,12 +189,6 @@ def inside(function: Function | Drawn | Page, focus: Sequence[str]) -> bool:
     """Whether a function or a file lies in one of these folders and files; in none, everything does."""
     places = [place.removeprefix("./").rstrip("/") for place in focus]
     return not places or any(place in ("", ".") or f"{function.path}/".startswith(f"{place}/") for place in places)
-
-
-def _edges(calls: _Calls) -> tuple[tuple[str, str, bool], ...]:
-    """Who calls whom, both as `path::name`, and whether that is sure."""
-    callees, _ = calls
-    return tuple(sorted((f"{path}::{name}", *one) for (path, name), some in callees.items() for one in some.items()))
 
 
 def _some(names: Mapping[str, bool]) -> tuple[str, ...]:
