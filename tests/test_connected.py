@@ -44,7 +44,8 @@ def test_a_tool_that_is_connected_asks_the_agent(tool: Client, way: str, tmp_pat
     shop.mkdir()
     (shop / "shop.py").write_text(BROKEN)
     commit(shop)
-    environ = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
+    theirs = dict.fromkeys(("ANTHROPIC_API_KEY", "OPENAI_API_KEY"), "a key for somebody else")
+    environ = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", **theirs}
     with served(engine, agents=(engine.reads,), key=KEY) as url:
         found = wiring(tool, Target(agent="shop@1", url=url, context=200_000, keyed=True))
         if not shutil.which(found.bare[0]):

@@ -77,7 +77,7 @@ def modal(served: Served, gpu: str, others: Sequence[str] = ()) -> tuple[Deploym
     """
     made = deployment(served, counted(gpu), f"{WEIGHTS}/{served.card.name}-{served.card.version}")
     return made, templates.render(
-        "deploy/modal.py", agent=made.agent, app=made.app, command=made.command, engine=ENGINE, gpu=gpu,
+        "deploy/modal.jinja", agent=made.agent, app=made.app, command=made.command, engine=ENGINE, gpu=gpu,
         secret=made.secret, secrets=[made.secret, *others], weights=WEIGHTS, volume=VOLUME,
     ) + "\n"  # fmt: skip
 
@@ -106,7 +106,7 @@ def compose(made: Deployment, out: Path, key: str = "") -> str:
     key = key or secrets.token_urlsafe(24)
     there = [Place(here=f".{place.there}", there=place.there) for place in made.places]
     text = templates.render(
-        "deploy/compose.yaml", agent=made.agent, command=made.command, places=there, engine=ENGINE, gpus=made.gpus)
+        "deploy/compose.jinja", agent=made.agent, command=made.command, places=there, engine=ENGINE, gpus=made.gpus)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".", suffix=".part", dir=out.parent, ignore_cleanup_errors=True) as place:

@@ -26,7 +26,7 @@ def connect(
     tool: Annotated[str, typer.Argument(help=f"{TOOLS}.", metavar="TOOL", show_default=False)],
     arguments: Annotated[
         list[str] | None, typer.Argument(help="With --launch, behind --: what the tool is started with.",
-                                         metavar="[-- ARGUMENT…]", show_default=False)] = None,
+                                         metavar="ARGUMENT", show_default=False)] = None,
     *,
     agent: Annotated[
         str, typer.Option(help="NAME or NAME@VERSION.", metavar="AGENT", show_default="the only one")] = "",
