@@ -72,7 +72,7 @@ class Wiring(Value):
 
 def wiring(client: Client, target: Target) -> Wiring:
     values = {**target.model_dump(), "output": target.output}
-    found = Wiring.model_validate(tomllib.loads(templates.render(f"connect/{client}.toml", **values)))
+    found = Wiring.model_validate(tomllib.loads(templates.render(f"connect/{client}.jinja", **values)))
     return found if found.bare else found.model_copy(update={"bare": found.command})
 
 
