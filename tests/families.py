@@ -183,10 +183,9 @@ def student(family: Name) -> Student:
 
 def learned(given: Student, out: Path) -> Path:
     """What is left of a full training on one conversation, `tests.students.chat()`, until it is known by heart."""
-    from sera_cli.train import sft
-    from tests.students import FULL, TOOLS, chat, sample
+    from tests.students import FULL, TOOLS, chat, sample, train
 
     row = sample().model_copy(update={"messages": tuple(wire.flatten(chat(), TOOLS, given.wire))})
     longer = FULL.model_copy(update={"epochs": 120, "batch": 1, "learning_rate": 1e-2, "save_every": 120})
-    sft.train([row], [], given, longer, out, seed=0)
+    train([row], [], given, longer, out, seed=0)
     return out

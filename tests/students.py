@@ -1,13 +1,16 @@
 """A student small enough to be made within a test, from a library of a few lines."""
 
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
 from sera_cli.harness import wire
-from sera_cli.train import embedded
+from sera_cli.train import embedded, sft
+from sera_cli.train.course import Course, versions
 from sera_cli.train.embedded import Making
+from sera_cli.train.metrics import Tell
 from sera_cli.train.recipe import Recipe
 from sera_cli.train.student import Student
 from sera_cli.types import Message, Sample
@@ -72,3 +75,20 @@ def sample(number: int = 0, *, heldout: bool = False) -> Sample:
     return Sample(
         id=f"s{number}", messages=tuple(flat), origin="first", heldout=heldout, kept=2, steps=2, tokens=100,
     )
+
+
+def train(
+    samples: list[Sample], heldout: list[Sample], given: Student, recipe: Recipe, out: Path,
+    *, seed: int = 0, shuffle: bool = True, on_progress: Tell | None = None,
+) -> sft.Trained:  # fmt: skip
+    """Trains in one go; of the folder it was done in, the result alone is left, as `out`."""
+    folder = out.with_name(f".{out.name}.training")
+    course = Course(
+        student=given, recipe=recipe, seed=seed, shuffle=shuffle, data=sft.data_digest(samples),
+        heldout=sft.data_digest(heldout), versions=versions(),
+    )  # fmt: skip
+    sft.begin(folder, course, samples, heldout)
+    sft.go(folder, course, on_progress)
+    done = sft.take(folder, out)
+    shutil.rmtree(folder)
+    return done

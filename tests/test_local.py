@@ -7,10 +7,9 @@ from sera_cli.agents.local import LocalModel
 from sera_cli.errors import ContextOverflow, ModelError
 from sera_cli.harness import tokens, wire
 from sera_cli.harness.wire.family import Wire
-from sera_cli.train import sft
 from sera_cli.types import ToolCall
 from tests import families
-from tests.students import FULL, LORA, TOOLS, chat, sample, tiny
+from tests.students import FULL, LORA, TOOLS, chat, sample, tiny, train
 
 LONG = FULL.model_copy(update={"epochs": 80, "batch": 1, "learning_rate": 5e-3})
 
@@ -19,14 +18,14 @@ LONG = FULL.model_copy(update={"epochs": 80, "batch": 1, "learning_rate": 5e-3})
 def learned(tmp_path_factory) -> Path:
     """Full tuning on one conversation until it is known by heart."""
     out = tmp_path_factory.mktemp("learned") / "adapter"
-    sft.train([sample()], [], tiny(), LONG, out, seed=0)
+    train([sample()], [], tiny(), LONG, out, seed=0)
     return out
 
 
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("lora") / "adapter"
-    sft.train([sample()], [], tiny(), LORA, out, seed=0)
+    train([sample()], [], tiny(), LORA, out, seed=0)
     return out
 
 

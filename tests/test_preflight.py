@@ -5,8 +5,7 @@ import pytest
 
 from sera_cli.agents.preflight import CONFIG, WEIGHTS, preflight, rank
 from sera_cli.errors import DataError
-from sera_cli.train import sft
-from tests.students import FULL, LORA, sample, tiny
+from tests.students import FULL, LORA, sample, tiny, train
 
 LAYER = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
 
@@ -25,7 +24,7 @@ def adapter(folder: Path, names: tuple[str, ...] = (LAYER,), **settings: object)
 
 @pytest.mark.parametrize("recipe", [LORA, FULL], ids=["lora", "full"])
 def test_what_training_leaves_is_served(recipe, tmp_path):
-    sft.train([sample()], [], tiny(), recipe, tmp_path / "out", seed=0)
+    train([sample()], [], tiny(), recipe, tmp_path / "out", seed=0)
 
     assert preflight(tmp_path / "out", Path(tiny().base)) == []
 

@@ -28,7 +28,6 @@ from sera_cli.harness.vllm.engine import serving
 from sera_cli.harness.vllm.launch import order
 from sera_cli.harness.wire.family import PARSERS, Name, Wire
 from sera_cli.svg.pipeline import Goal, Pipeline, generate
-from sera_cli.train import sft
 from sera_cli.train.recipe import recipe as named
 from sera_cli.types import Message, Task, Trajectory, Verdict
 from tests import families, students
@@ -172,7 +171,7 @@ def taught(recipe: str, number: int, out: Path) -> Path:
         update={"messages": tuple(wire.flatten(students.chat(number), students.TOOLS, base.wire))}
     )
     changes = {"batch": 1, "checkpointing": False, "save_every": 1000, **BY_HEART[recipe]}
-    sft.train([row], [], base, named(recipe, changes=changes), out, seed=0)
+    students.train([row], [], base, named(recipe, changes=changes), out, seed=0)
     return out
 
 

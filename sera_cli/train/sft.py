@@ -6,12 +6,10 @@ from pathlib import Path
 
 from sera_cli.errors import DataError, SeraError
 from sera_cli.train import checkpoint, launch, metrics, worker
-from sera_cli.train.course import HELDOUT, METRICS, RESULT, ROWS, Course, begun, read, rewrite, versions, write
+from sera_cli.train.course import HELDOUT, METRICS, RESULT, ROWS, Course, begun, read, rewrite, write
 from sera_cli.train.follow import following
 from sera_cli.train.metrics import Tell
-from sera_cli.train.recipe import Recipe
 from sera_cli.train.rows import rows
-from sera_cli.train.student import Student
 from sera_cli.types import Sample, Value, digest
 
 
@@ -29,28 +27,6 @@ class Trained(Value):
     steps: int
     seconds: float
     data_digest: str
-
-
-def train(
-    samples: Sequence[Sample], heldout: Sequence[Sample], student: Student, recipe: Recipe, out: Path,
-    *, seed: int, shuffle: bool = True, on_progress: Tell | None = None,
-) -> Trained:
-    """Trains `student` on `samples` into the folder `out` in one go; it appears whole or not at all.
-
-    Full tuning leaves a model folder, LoRA a PEFT adapter; beside it the tokenizer, the chat template of training and
-    metrics.jsonl. Raises DataError for a sample whose loss mask is wrong and ModelError when the student does not load.
-    """
-    folder = out.with_name(f".{out.name}.training")
-    course = Course(
-        student=student, recipe=recipe, seed=seed, shuffle=shuffle, data=data_digest(samples),
-        heldout=data_digest(heldout), versions=versions(),
-    )  # fmt: skip
-    try:
-        begin(folder, course, samples, heldout)
-        go(folder, course, on_progress)
-        return take(folder, out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def begin(folder: Path, course: Course, samples: Sequence[Sample], heldout: Sequence[Sample]) -> int:
