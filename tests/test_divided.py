@@ -1,11 +1,10 @@
-"""A model divided among processes, and rows divided among them too, learn what one process learns.
+"""A model divided among processes that share rows as well learns what one process learns.
 
 accelerate starts them as its file says; that a CPU counts as a GPU is the one thing that is not so (gpu_like.py).
 """
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ import pytest
 from sera_cli.train import worker
 from sera_cli.train.course import Course, write
 from sera_cli.train.layout import Layout, command
-from sera_cli.train.recipe import Recipe
 from sera_cli.train.rows import rows
-from tests.students import FULL, LORA, sample, tiny
+from tests.students import FULL, sample, tiny
 
 pytestmark = pytest.mark.slow
 
@@ -25,9 +23,9 @@ LIKE = Path(__file__).parent / "gpu_like.py"
 STARTED = {"PYTHONPATH": str(LIKE.parent.parent), "OMP_NUM_THREADS": "1"}
 
 
-def made(folder: Path, recipe: Recipe, layout: Layout) -> Path:
+def made(folder: Path, layout: Layout) -> Path:
     """A training of four samples, two to a step, for two epochs."""
-    course = Course(student=tiny(), recipe=recipe, layout=layout, seed=1)
+    course = Course(student=tiny(), recipe=FULL, layout=layout, seed=1)
     write(folder, course, rows([sample(number) for number in range(4)], tiny()), [])
     return folder
 
@@ -63,29 +61,9 @@ def same(one: Path, other: Path) -> None:
     assert max(float((whole[name] - divided[name]).abs().max()) for name in whole) < 1e-4
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """By one process, all parameters and an adapter."""
-    place = tmp_path_factory.mktemp("whole")
-    folders = {one.method: made(place / one.method, one, Layout(cpu=True)) for one in (FULL, LORA)}
-    for folder in folders.values():
-        worker.work(folder)
-    return folders
+def test_all_parameters_divided_among_four_of_which_two_share_each_row(tmp_path: Path) -> None:
+    alone, layout = Layout(cpu=True), Layout(kind="fsdp2", processes=4, context_parallel=2, cpu=True)
+    worker.work(made(tmp_path / "one", alone))
+    run(made(tmp_path / "four", layout), layout)
 
-
-def test_all_parameters_divided_among_four_of_which_two_share_each_row(whole: dict[str, Path], tmp_path: Path) -> None:
-    layout = Layout(kind="fsdp2", processes=4, context_parallel=2, cpu=True)
-    run(made(tmp_path / "t", FULL, layout), layout)
-    same(whole["full"], tmp_path / "t")
-
-
-def test_an_adapter_divided_among_two_goes_on_from_its_shards(whole: dict[str, Path], tmp_path: Path) -> None:
-    layout = Layout(kind="fsdp2", processes=2, cpu=True)
-    folder = made(tmp_path / "t", LORA, layout)
-    run(folder, layout)
-    same(whole["lora"], folder)
-
-    for gone in ("result", "checkpoint-4"):
-        shutil.rmtree(folder / gone)
-    run(folder, layout)
-    same(whole["lora"], folder)
+    same(tmp_path / "one", tmp_path / "four")

@@ -5,9 +5,7 @@
 
 The second imports what takes seconds once. `KILL=PLACE:STEP` and `DIES=RANK` end one of those that accelerate started.
 
-FSDP works on a CPU, but accelerate leaves it out there, whatever its config says: a group of CPU processes is never
-turned into one that shards. Here such a group is called one of GPUs at that very place; all else is as on a machine
-that has them.
+accelerate divides no model among the processes of a CPU: here those count as GPUs (gpu_like.py).
 """
 
 import os
@@ -85,18 +83,11 @@ def until(place: str) -> None:
 
 
 def sharded() -> None:
-    import accelerate.accelerator
     from accelerate import PartialState
-    from accelerate.state import AcceleratorState
-    from accelerate.utils import DistributedType
 
-    class Sharded(AcceleratorState):
-        def __init__(self, *said: Any, **named: Any) -> None:
-            if PartialState._shared_state.get("distributed_type") == DistributedType.MULTI_CPU:
-                PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
-            super().__init__(*said, **named)
+    from tests.gpu_like import found
 
-    accelerate.accelerator.AcceleratorState = Sharded
+    PartialState.__init__ = found
 
 
 def killed() -> None:
