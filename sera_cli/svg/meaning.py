@@ -60,6 +60,7 @@ class _Repository:
         self.methods = self._methods()
         self.attributes: dict[tuple[str, str, int], Meaning | None] = {}
         self.located: dict[tuple[str, str, int], list[str]] = {}
+        self.bases: dict[tuple[str, str], Meaning | None] = {}
 
     def _methods(self) -> dict[str, list[str]]:
         """The methods by each name that only a few have, as `path::name`."""
@@ -213,7 +214,9 @@ class _Repository:
             return None
         seen.add((place, owner))
         for base in self.modules[place].classes.get(owner, ()):
-            parent = self._named(place, base, seen)
+            if (place, base[0]) not in self.bases:
+                self.bases[place, base[0]] = self._global(place, base[0], 0)
+            parent = self._follow(self.bases[place, base[0]], base[1:], seen)
             if parent and parent.kind == "class" and (found := self._member(parent.place, parent.name, name, seen)):
                 return found
         return None

@@ -30,12 +30,13 @@ def read(path: str, content: bytes, language: Language, reason: str) -> tuple[li
     content = content.removeprefix(b"\xef\xbb\xbf")
     if b"\0" in content:
         return "not text in UTF-8"
-    root, spoken = mended(content, language)
-    if root is None:
+    parsed = mended(content, language)
+    if parsed is None:
         return "takes too long to parse"
-    if root.has_error and _shattered(root):
-        return f"syntax error{_where(root)}"
-    caught = catch(content, spoken, tools(spoken)[1], root)
+    if parsed.root.has_error and _shattered(parsed.root):
+        return f"syntax error{_where(parsed.root)}"
+    root = parsed.whole()
+    caught = catch(content, parsed.language, tools(parsed.language)[1], root)
     if depth(caught) > DEEPEST:
         return "nested too deeply"
     named = list(names(caught))

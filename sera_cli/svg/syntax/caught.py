@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sera_cli.svg.languages.language import ANYTHING, SCOPE, Language
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser, QueryCursor
+    from tree_sitter import Node, Parser, QueryCursor, Tree
 
 INSTALL = "pip install 'sera[langs]'"
 
@@ -74,11 +74,11 @@ def tools(language: Language) -> "tuple[Parser, QueryCursor]":
     return Parser(grammar), cursor
 
 
-def tree(content: bytes, parser: "Parser") -> "Node | None":
-    """The root of a file's syntax tree; None where that takes too long.
+def tree(content: bytes, parser: "Parser") -> "Tree | None":
+    """A file's syntax tree, whose nodes have no text yet: `whole` gives it. None where that takes too long.
 
     Only a parser that is given pieces can be told to end, and tree-sitter 0.26 keeps each piece for ever: they are
-    emptied, and the tree is taken over, which takes next to nothing, with the content as a whole.
+    emptied.
     """
     ends = thread_time() + SLOWEST
     pieces: dict[int, memoryview] = {}
@@ -91,14 +91,20 @@ def tree(content: bytes, parser: "Parser") -> "Node | None":
         return pieces[start]
 
     try:
-        known = parser.parse(piece, progress_callback=lambda *_: thread_time() > ends)
-        return parser.parse(content, known).root_node
+        return parser.parse(piece, progress_callback=lambda *_: thread_time() > ends)
     except ValueError:
         parser.reset()  # it would go on with this file
         return None
     finally:
         for one in pieces.values():
             one.release()
+
+
+def whole(content: bytes, parser: "Parser", known: "Tree") -> "Node":
+    """The root of the same tree, with its text. What is not broken is taken over, which takes next to nothing; what is
+    broken is parsed again.
+    """
+    return parser.parse(content, known).root_node
 
 
 def catch(content: bytes, language: Language, cursor: "QueryCursor", root: "Node") -> Caught:

@@ -4,13 +4,13 @@ What is taken out becomes blanks, byte for byte, so that everything else stays w
 """
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sera_cli.svg.languages.language import Language
-from sera_cli.svg.syntax.caught import installed, tools, tree
+from sera_cli.svg.syntax.caught import installed, tools, tree, whole
 
 if TYPE_CHECKING:
-    from tree_sitter import Node
+    from tree_sitter import Node, Tree
 
 LARGEST = 200_000
 """Bytes of a file beyond which it is parsed only once: what people do not read as a whole is seldom worth more."""
@@ -19,30 +19,54 @@ MOST = 10_000
 """Places of broken syntax beyond which they are not counted."""
 
 
-def mended(content: bytes, language: Language) -> "tuple[Node | None, Language]":
-    """The syntax tree of a file that has the least broken in it, and the language it was read as. No tree where parsing
-    takes too long.
-    """
-    root = _blanked(content, language)
-    if language.instead and installed(language.instead) and root and root.has_error and len(content) <= LARGEST:
+class Parsed(NamedTuple):
+    """A syntax tree, the content it was made from, blanks and all, and the language it was read as."""
+
+    tree: "Tree"
+    content: bytes
+    language: Language
+
+    @property
+    def root(self) -> "Node":
+        """Without text."""
+        return self.tree.root_node
+
+    def whole(self) -> "Node":
+        """The root, with text."""
+        return whole(self.content, tools(self.language)[0], self.tree)
+
+
+def mended(content: bytes, language: Language) -> Parsed | None:
+    """A file with the least broken in it; None where parsing takes too long."""
+    parsed = _blanked(content, language)
+    if parsed and _poor(parsed) and language.instead and installed(language.instead):
         other = _blanked(content, language.instead)
-        if other and _broken(other) < _broken(root):
-            return other, language.instead
-    return root, language
+        if other and _broken(other.root) < _broken(parsed.root):
+            return other
+    return parsed
 
 
-def _blanked(content: bytes, language: Language) -> "Node | None":
+def _poor(parsed: Parsed) -> bool:
+    """Whether there is something broken in it, and it is not too large to be parsed again."""
+    return parsed.root.has_error and len(parsed.content) <= LARGEST
+
+
+def _blanked(content: bytes, language: Language) -> Parsed | None:
     """The tree with the blanks that leave the least broken."""
-    parser, _ = tools(language)
-    root = tree(content, parser)
-    for pattern in language.stumbles if len(content) <= LARGEST else ():
-        if root is None or not root.has_error:
+    best = _parsed(content, language)
+    for pattern in language.stumbles:
+        if not (best and _poor(best)):
             break
-        blanked = re.sub(pattern, _blanks, content)
-        other = tree(blanked, parser) if blanked != content else None
-        if other is not None and _broken(other) < _broken(root):
-            root, content = other, blanked
-    return root
+        blanked = re.sub(pattern, _blanks, best.content)
+        other = _parsed(blanked, language) if blanked != best.content else None
+        if other and _broken(other.root) < _broken(best.root):
+            best = other
+    return best
+
+
+def _parsed(content: bytes, language: Language) -> Parsed | None:
+    known = tree(content, tools(language)[0])
+    return Parsed(known, content, language) if known else None
 
 
 def _blanks(match: re.Match[bytes]) -> bytes:
