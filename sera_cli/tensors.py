@@ -1,7 +1,9 @@
 """What a safetensors file holds, read off its header: names, types and shapes, and whether the file is whole."""
 
 import json
+import re
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,20 @@ from sera_cli.errors import DataError
 
 LONGEST = 100_000_000
 """Bytes of a header that the format allows."""
+
+
+PEFT = "base_model.model."
+"""What PEFT begins the names of an adapter's weights with, once."""
+WRAPPED = re.compile(
+    r"(?<!\w)(?:_checkpoint_wrapped_module|_fsdp_wrapped_module|_forward_module|_orig_mod)\."
+    r"|(?:^|(?<=^base_model\.model\.))module\."
+)
+"""What trainers wrap a model in, and what then stands in the names of its weights. Further in, `module` is a name."""
+
+
+def wrapped(names: Iterable[str]) -> list[str]:
+    """Those that are not the model's own names of weights, in their order, as a trainer's wrapping is in them."""
+    return [name for name in sorted(names) if WRAPPED.search(name) or name.count(PEFT) > 1]
 
 
 def header(file: Path) -> dict[str, dict[str, Any]]:

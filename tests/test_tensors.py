@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sera_cli.errors import DataError
-from sera_cli.tensors import header
+from sera_cli.tensors import WRAPPED, header, wrapped
 
 
 @pytest.fixture
@@ -53,3 +53,23 @@ def test_what_is_no_such_file_is_one_line(content: bytes, tmp_path: Path) -> Non
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is no safetensors file"):
         header(tmp_path / "absent.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("model._fsdp_wrapped_module.lm_head.weight", "model.lm_head.weight"),
+        ("model.layers.0._checkpoint_wrapped_module.mlp.up.weight", "model.layers.0.mlp.up.weight"),
+        ("_orig_mod.norm.weight", "norm.weight"),
+        ("module.norm.weight", "norm.weight"),
+        ("base_model.model.module.norm.lora_A.weight", "base_model.model.norm.lora_A.weight"),
+    ],
+)
+def test_what_a_trainer_wrapped_a_model_in_is_seen_and_taken_out_of_a_name(name: str, own: str) -> None:
+    assert wrapped([own, name]) == [name]
+    assert WRAPPED.sub("", name) == own
+
+
+def test_a_models_own_names_are_let_be_and_an_adapter_twice_is_not() -> None:
+    assert wrapped(["base_model.model.model.norm.weight", "model.module.weight", "submodule.weight"]) == []
+    assert wrapped(["base_model.model.base_model.model.norm.weight"]) != []

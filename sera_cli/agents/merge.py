@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sera_cli.agents.preflight import CONFIG, PLAIN, PREFIX, WEIGHTS, document
+from sera_cli.agents.preflight import CONFIG, PLAIN, WEIGHTS, document
 from sera_cli.errors import DataError, ModelError
-from sera_cli.tensors import header
+from sera_cli.tensors import PEFT, header
 from sera_cli.types import Value
 
 SHARD = 4 * 1024**3
@@ -107,7 +107,7 @@ class _Adapter:
         if name not in self._layers:
             return weight
         layer = self._layers[name]
-        down, up = (self._file.get_tensor(f"{PREFIX}{layer}.lora_{side}.weight").float() for side in "AB")
+        down, up = (self._file.get_tensor(f"{PEFT}{layer}.lora_{side}.weight").float() for side in "AB")
         return weight.float().addmm_(up, down, alpha=self._scale(layer))
 
     def _scale(self, layer: str) -> float:
@@ -129,7 +129,7 @@ def _adapter(folder: Path, known: set[str]) -> _Adapter:
     layers, whole = {}, {}
     for name in header(folder / WEIGHTS):
         found = PLAIN.fullmatch(name)
-        target = f"{found['module']}.weight" if found else name.removeprefix(PREFIX)
+        target = f"{found['module']}.weight" if found else name.removeprefix(PEFT)
         if target not in known:
             raise ModelError(f"the adapter is of another base: this one has no weight {target} for {name}")
         if found:

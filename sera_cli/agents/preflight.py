@@ -11,14 +11,11 @@ from typing import Any
 
 from sera_cli import templates
 from sera_cli.errors import DataError
-from sera_cli.tensors import header
+from sera_cli.tensors import header, wrapped
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
-PREFIX = "base_model.model."
 PLAIN = re.compile(r"base_model\.model\.(?P<module>[\w.]+)\.lora_[AB]\.weight")
-WRAPPED = re.compile(r"(?:^|\.)(?:_checkpoint_wrapped_module|_fsdp_wrapped_module|_forward_module|_orig_mod|module)\.")
-"""What trainers wrap a model in, and what then stands in the names of its weights."""
 
 
 def preflight(folder: Path, base: Path | None = None) -> list[str]:
@@ -86,9 +83,7 @@ def _modules(names: Iterable[str]) -> Iterator[str]:
 
 
 def _wrapped(names: Iterable[str]) -> Iterator[str]:
-    """Names that are not the model's own."""
-    bad = [name for name in sorted(names) if WRAPPED.search(name) or name.count(PREFIX) > 1]
-    if bad:
+    if bad := wrapped(names):
         yield f"the trainer's wrapping is in the name {bad[0]}" + _more(bad)
 
 

@@ -1,19 +1,15 @@
 """What a training leaves: weights under plain names, the base's tokenizer as it was, the template of training."""
 
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 from sera_cli.errors import DataError
 from sera_cli.harness import tokens, wire
-from sera_cli.tensors import header
+from sera_cli.tensors import WRAPPED, header, wrapped
 from sera_cli.train.arguments import half
 from sera_cli.train.course import METRICS, Course, appearing
-
-WRAPPED = re.compile(r"(?:_checkpoint_wrapped_module|_fsdp_wrapped_module|_orig_mod)\.|^module\.")
-"""What wrappers put into the names of weights."""
 
 TOKENIZER = (
     "tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json", "tokenizer.model",
@@ -44,8 +40,7 @@ def save(trainer: Any, course: Course, out: Path) -> None:
 def plain(folder: Path) -> None:
     """Raises DataError for weights whose names no server would know."""
     for file in sorted(folder.glob("*.safetensors")):
-        wrong = [name for name in header(file) if WRAPPED.search(name) or name.count("base_model.model.") > 1]
-        if wrong:
+        if wrong := wrapped(header(file)):
             raise DataError(f"holds {wrong[0]}, a name that no server knows; this is a fault of sera's", file)
 
 
