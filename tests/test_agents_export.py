@@ -13,10 +13,10 @@ from sera_cli import config
 from sera_cli.agents import registry
 from sera_cli.agents.export import export
 from sera_cli.agents.local import LocalModel
-from sera_cli.agents.merge import TOKENIZER
 from sera_cli.agents.preflight import CONFIG, WEIGHTS, document
 from sera_cli.errors import ModelError
 from sera_cli.harness import wire
+from sera_cli.harness.tokens import FILES
 from sera_cli.types import AgentCard
 from tests import families
 from tests.adapters import random_adapter, rewritten
@@ -35,7 +35,7 @@ def weights(tmp_path_factory) -> Path:
     """An adapter as training leaves it."""
     base = families.student("qwen3")
     folder = random_adapter(base, tmp_path_factory.mktemp("agent") / "adapter")
-    for name in TOKENIZER:
+    for name in FILES:
         if (Path(base.base) / name).is_file():
             shutil.copyfile(Path(base.base) / name, folder / name)
     (folder / "metrics.jsonl").write_text('{"student": "qwen3"}\n')

@@ -14,6 +14,7 @@ from typing import Any
 
 from sera_cli.agents.preflight import CONFIG, PLAIN, WEIGHTS, document
 from sera_cli.errors import DataError, ModelError
+from sera_cli.harness.tokens import FILES, TEMPLATE
 from sera_cli.tensors import PEFT, header
 from sera_cli.types import Value
 
@@ -21,11 +22,6 @@ SHARD = 4 * 1024**3
 """Bytes of one file of weights, and about what a merge holds in memory."""
 
 INDEX = "model.safetensors.index.json"
-TOKENIZER = (
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-    "merges.txt", "tokenizer.model", "tekken.json",
-)  # fmt: skip
-TEMPLATE = "chat_template.jinja"
 GENERATION = "generation_config.json"
 UNFOLLOWED = (
     "use_dora", "lora_bias", "trainable_token_indices", "target_parameters", "layer_replication", "fan_in_fan_out",
@@ -205,7 +201,7 @@ def _settings(base: Path, out: Path, end: int) -> None:
 
 
 def _beside(base: Path, taught: Path, out: Path) -> None:
-    for name in TOKENIZER:
+    for name in (*FILES, "tekken.json"):
         if (base / name).is_file():
             shutil.copyfile(base / name, out / name)
     if (taught / TEMPLATE).is_file():

@@ -14,6 +14,13 @@ from sera_cli.harness import wire
 from sera_cli.harness.wire.family import DEFAULT, Wire
 from sera_cli.types import Message
 
+FILES = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+    "merges.txt", "tokenizer.model",
+)  # fmt: skip
+"""What a tokenizer may be made of, in a model's folder."""
+TEMPLATE = "chat_template.jinja"
+
 
 class Tokenizer(Protocol):
     def encode(self, text: str) -> list[int]:

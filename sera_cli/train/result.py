@@ -11,12 +11,6 @@ from sera_cli.tensors import WRAPPED, header, wrapped
 from sera_cli.train.arguments import half
 from sera_cli.train.course import METRICS, Course, appearing
 
-TOKENIZER = (
-    "tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json", "tokenizer.model",
-    "tokenizer_config.json",
-)  # fmt: skip
-TEMPLATE = "chat_template.jinja"
-
 
 def save(trainer: Any, course: Course, out: Path) -> None:
     """The folder `out`, which appears whole or not at all. Every process takes part, and the first one writes.
@@ -49,7 +43,7 @@ def tokenizer(course: Course, folder: Path) -> None:
     from transformers.utils import cached_file
 
     template = wire.template(course.student.wire)
-    found = {name: cached_file(course.student.base, name, **_absent()) for name in TOKENIZER}
+    found = {name: cached_file(course.student.base, name, **_absent()) for name in tokens.FILES}
     if not found["tokenizer.json"]:
         whole = tokens.pretrained(course.student.base)
         whole.eos_token, whole.chat_template = wire.ending(course.student.wire), template
@@ -60,7 +54,7 @@ def tokenizer(course: Course, folder: Path) -> None:
             shutil.copyfile(path, folder / name)
     _ended(folder / "tokenizer_config.json", course, template)
     _ended(folder / "special_tokens_map.json", course, template)
-    (folder / TEMPLATE).write_text(template, encoding="utf-8")
+    (folder / tokens.TEMPLATE).write_text(template, encoding="utf-8")
 
 
 def _absent() -> dict[str, bool]:
