@@ -79,8 +79,9 @@ def test_without_a_gpu_the_hours_are_those_of_the_papers():
 
     assert (made.gpu, made.assumed) == ("H100", True)
     assert made.hours == pytest.approx(eight_b().hours)
-    assert dict(rows(made))["time"] == "unknown on a CPU; 25 minutes on an H100 at 28% of its peak, $0.82"
-    assert len(told(made)) == 2
+    assert dict(rows(made))["time"] == "unknown on a CPU; 25 minutes on an H100 at 28% of 989 TFLOP/s"
+    assert dict(rows(made))["dollars"] == "$0.82 at $2.00 for one GPU's hour"
+    assert len(told(made)) == 3
 
 
 def test_processes_of_a_cpu_share_its_memory_and_are_no_gpus():
@@ -128,6 +129,7 @@ def test_a_card_of_unknown_speed_has_no_hours():
 
     assert (made.hours, made.dollars) == (None, None)
     assert dict(rows(made))["time"] == "unknown, as the speed of X is"
+    assert "dollars" not in dict(rows(made))
 
 
 def test_the_head_of_a_run_says_what_it_takes():
@@ -137,7 +139,9 @@ def test_the_head_of_a_run_says_what_it_takes():
         "lora-8b: 174,587,904 of 8,190,735,360 parameters learn, in 30 steps of 16 samples, 7,772,160 tokens, "
         "25% of them trained",
         "memory: 38.7 GiB of 140.0 GiB on the GPU; fits",
-        "time: 24 minutes on 1 NVIDIA H200 at 28% of 989 TFLOP/s, $0.79",
+        "of it 15.3 GiB weights, 0.7 GiB adapter, 0.7 GiB gradients, 1.3 GiB Adam's moments, 9.0 GiB kept for the "
+        "backward, 10.3 GiB a layer at work, 1.6 GiB CUDA's own and gaps",
+        "time: 24 minutes on 1 NVIDIA H200 at 28% of 989 TFLOP/s; $0.79 at $2.00 for one GPU's hour",
     ]
 
 

@@ -18,7 +18,7 @@ from sera_cli.types import Value
 LABELS = {
     "weights": "weights", "adapter": "adapter", "gradients": "gradients", "optimizer": "Adam's moments",
     "kept": "kept for the backward", "layer": "a layer at work", "logits": "the loss at work",
-    "shared": "for other GPUs", "overhead": "CUDA's own, gaps",
+    "shared": "for other GPUs", "overhead": "CUDA's own and gaps",
 }  # fmt: skip
 """How a person is told what memory is for."""
 
@@ -30,9 +30,9 @@ class Plan(Value):
     `warmup` is shorter than the `wished` one where steps are few. A step is `micro` micro-batches on each GPU, the
     largest of `most` tokens. `available` bytes are there for `memory`; where that `fits` not, `advice` is what to say
     instead. Without a GPU here, one would take `elsewhere` bytes. At most `disk` bytes are on the disk at once.
-    `operations` are those of the whole training, `hours` those on the clock, `gpu_hours` times GPUs; None where the
-    speed of this `gpu` is not known, and those of the paper's where none is here and it is `assumed`. `reason` says
-    why it is this recipe.
+    `operations` are those of the whole training, `hours` those on the clock, `gpu_hours` times GPUs, `dollars` those at
+    `rate` for each; None where the speed of this `gpu` is not known, and for the paper's where none is here and it is
+    `assumed`. `reason` says why it is this recipe.
     """
 
     recipe: str
@@ -62,6 +62,7 @@ class Plan(Value):
     assumed: bool
     hours: float | None
     gpu_hours: float | None
+    rate: float
     dollars: float | None
     reason: str = ""
 
@@ -97,18 +98,21 @@ def plan(
         elsewhere=0 if machine.gpus else memory(shape, recipe, Layout(tokens=laid.tokens)).total,
         disk=(KEPT + 1) * checkpoint(shape, recipe) + result(shape, recipe, cpu=layout.cpu),
         operations=work, gpu=gpu, assumed=not machine.gpus, hours=clock,
-        gpu_hours=None if clock is None else clock * gpus, dollars=None if clock is None else clock * gpus * rate,
+        gpu_hours=None if clock is None else clock * gpus, rate=rate,
+        dollars=None if clock is None else clock * gpus * rate,
     )  # fmt: skip
 
 
 def told(plan: Plan) -> list[str]:
     """The head of a run: what is trained on what, what memory that takes, how long it lasts; each a line."""
     share = f", {plan.trained:.0%} of them trained" if plan.trained else ""
+    idle = LABELS["layer" if plan.memory.layer < plan.memory.logits else "logits"]  # never at work at once
     return [
         f"{plan.recipe}: {plan.trainable:,} of {plan.parameters:,} parameters learn, in {plan.steps:,} steps of "
         f"{plan.batch} samples, {plan.tokens:,} tokens{share}",
         f"memory: {_need(plan)}; {'; '.join(_verdict(plan))}",
-        *([f"time: {_time(plan)}"] if plan.hours is not None and not plan.assumed else []),
+        f"of it {', '.join(f'{_size(size)} {what}' for what, size in _parts(plan) if what != idle)}",
+        *([f"time: {_time(plan)}; {_dollars(plan)}"] if plan.hours is not None and not plan.assumed else []),
     ]
 
 
@@ -116,7 +120,6 @@ def rows(plan: Plan) -> list[tuple[str, str]]:
     """Name and value of all of it, for a table of 80 columns."""
     of = "all" if plan.trainable == plan.parameters else f"{plan.trainable / plan.parameters:.2%}"
     share = f", {plan.trained:.1%} of them in the loss" if plan.trained else ""
-    parts = [(LABELS[name], size) for name, size in plan.memory.model_dump().items() if size]
     fields = [
         ("recipe", plan.reason or plan.recipe),
         ("parameters", f"{plan.trainable:,} of {plan.parameters:,} learn ({of})"),
@@ -125,11 +128,12 @@ def rows(plan: Plan) -> list[tuple[str, str]]:
         ("steps", f"{plan.steps:,} of {plan.batch} samples, {_warmup(plan)}"),
         ("batches", f"{_micro(plan)}, of up to {plan.most:,} tokens"),
         ("memory", _need(plan)),
-        *(("", f"{_size(size):>10}  {what}") for what, size in parts),
+        *(("", f"{_size(size):>10}  {what}") for what, size in _parts(plan)),
         ("", "a layer and the loss are never at work at once: the larger counts"),
         *(("" if at else "verdict", said) for at, said in enumerate(_verdict(plan))),
         ("disk", f"{_size(plan.disk)} for {KEPT} checkpoints, the next one and the result"),
         ("time", _time(plan)),
+        ("dollars", _dollars(plan)),
     ]
     return [(name, value) for name, value in fields if value]
 
@@ -138,6 +142,11 @@ def document(plan: Plan) -> dict[str, Any]:
     """The same for a program, with the sums of memory."""
     whole = {"allocated": plan.memory.allocated, "total": plan.memory.total}
     return plan.model_dump(mode="json") | {"memory": plan.memory.model_dump() | whole, "utilisation": UTILISATION}
+
+
+def _parts(plan: Plan) -> list[tuple[str, int]]:
+    """What memory is for, in bytes."""
+    return [(LABELS[name], size) for name, size in plan.memory.model_dump().items() if size]
 
 
 def _warmup(plan: Plan) -> str:
@@ -173,18 +182,17 @@ def _verdict(plan: Plan) -> list[str]:
 
 
 def _time(plan: Plan) -> str:
-    """Hours and dollars, and what they are reckoned from."""
-    if plan.hours is None or plan.gpu_hours is None or plan.dollars is None:
+    """Hours, and what they are reckoned from."""
+    if plan.hours is None:
         return f"unknown, as the speed of {plan.gpu} is"
+    speed = f"at {UTILISATION:.0%} of {peak(plan.gpu) / 1e12:.0f} TFLOP/s"
     if plan.assumed:
-        return (
-            f"unknown on a CPU; {_long(plan.hours)} on an {plan.gpu} at {UTILISATION:.0%} of its peak, "
-            f"${plan.dollars:,.2f}"
-        )
-    return (
-        f"{_long(plan.hours)} on {plan.layout.processes} {plan.gpu} at {UTILISATION:.0%} of "
-        f"{peak(plan.gpu) / 1e12:.0f} TFLOP/s, ${plan.dollars:,.2f}"
-    )
+        return f"unknown on a CPU; {_long(plan.hours)} on an {plan.gpu} {speed}"
+    return f"{_long(plan.hours)} on {plan.layout.processes} {plan.gpu} {speed}"
+
+
+def _dollars(plan: Plan) -> str:
+    return "" if plan.dollars is None else f"${plan.dollars:,.2f} at ${plan.rate:,.2f} for one GPU's hour"
 
 
 def _long(hours: float) -> str:
