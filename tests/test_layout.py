@@ -8,8 +8,6 @@ import pytest
 
 from sera_cli.errors import ConfigError
 from sera_cli.knobs import Train
-from sera_cli.train.course import RESULT
-from sera_cli.train.launch import launch
 from sera_cli.train.layout import Layout, Machine, accelerate, command, layouts, machine
 from sera_cli.train.recipe import recipe
 
@@ -208,11 +206,3 @@ def test_each_node_is_told_its_number_and_where_the_first_one_is(
     args = launched(Layout(kind=kind, processes=16, nodes=2), tmp_path, monkeypatch)
     assert (args.nnodes, args.nproc_per_node, args.machine_rank, args.num_processes) == ("2", "8", 1, 16)
     assert (args.rdzv_backend, args.rdzv_endpoint) == ("static", "10.0.0.1:29500")
-
-
-def test_several_nodes_are_started_by_a_person_and_their_result_is_taken(tmp_path: Path) -> None:
-    layout = Layout(kind="fsdp2", processes=16, nodes=2)
-    with pytest.raises(ConfigError, match=r"2 nodes that see .* on each run .* --machine_rank RANK .* then say this"):
-        launch(tmp_path, layout)
-    (tmp_path / RESULT).mkdir()
-    launch(tmp_path, layout)

@@ -19,7 +19,7 @@ from sera_cli.cli.options import Asked
 from sera_cli.config import home
 from sera_cli.errors import ConfigError, DataError, SeraError
 from sera_cli.train import sft, worker
-from sera_cli.train.course import Course, order
+from sera_cli.train.course import Course, order, read
 from sera_cli.train.layout import Layout
 from sera_cli.train.student import Student
 from sera_cli.types import Sample
@@ -113,12 +113,12 @@ def test_which_gpus_served_the_teacher_and_which_train_is_said(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
     monkeypatch.setenv("SERA_VLLM_CMD", sys.executable)
-    course = Course(student=tiny(), recipe=FULL, layout=Layout(kind="ddp", processes=4))
+    given = Course(student=tiny(), recipe=FULL, layout=Layout(kind="ddp", processes=4))
     opened = job(teacher="vllm:some/model", gpus=set_)
 
-    assert training._places(opened, course) == "it trains on GPU 4 5 6 7"
+    assert training._places(opened, given) == "it trains on GPU 4 5 6 7"
     opened.seconds["generate"] = 1.0
-    assert training._places(opened, course) == (
+    assert training._places(opened, given) == (
         f"vllm:some/model was served on GPU {served}, whose memory is free again; it trains on GPU 4 5 6 7"
     )
 
@@ -136,6 +136,9 @@ def test_several_nodes_are_told_what_to_start_and_nothing_is_trained(
     assert f"--config_file {config} --machine_rank RANK --main_process_ip ADDRESS -m sera_cli.train.worker" in line
     assert json.loads(config.read_text())["num_machines"] == 2
     assert not (opened.run.training / "metrics.jsonl").exists()
+
+    (opened.run.training / "result").mkdir()
+    sft.go(opened.run.training, read(opened.run.training))
 
 
 def test_the_agent_says_how_it_speaks(job: Made) -> None:

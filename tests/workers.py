@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,9 @@ def main(arguments: list[str]) -> int:
         if os.environ.get("KILL") and os.environ["RANK"] == os.environ["DIES"]:
             until(os.environ["KILL"])
         return worker.main(arguments)
-    import torch  # noqa: F401
-    import trl.trainer.sft_trainer  # noqa: F401
+    with redirect_stdout(sys.stderr):  # where W&B is offline, transformers says so
+        import torch  # noqa: F401
+        import trl.trainer.sft_trainer  # noqa: F401
 
     for argument in arguments:
         place, _, folder = argument.partition("=")
@@ -36,7 +38,10 @@ def main(arguments: list[str]) -> int:
 
 
 def forked(place: str, folder: Path) -> list[int]:
-    """The exit codes of the workers of a folder, by rank. Where one fails the others are ended, as a launcher does."""
+    """The exit codes of the workers of a folder, by rank; only that of the last one, where that is ended at a place.
+
+    Where one fails the others are ended, as a launcher does, if they have not failed by themselves before.
+    """
     count, several = read(folder).layout.processes, environment(folder)
     children: list[int] = []
     for rank in range(count):
@@ -51,7 +56,7 @@ def forked(place: str, folder: Path) -> list[int]:
         if codes[child]:
             for other in set(children) - set(codes):
                 os.kill(other, signal.SIGKILL)
-    return [codes[child] for child in children]
+    return [codes[child] for child in (children[-1:] if place else children)]
 
 
 def one(folder: Path, place: str) -> int:
