@@ -9,7 +9,7 @@ import pytest
 
 from sera_cli.errors import ConfigError, DataError
 from sera_cli.git import open_repository, tracked
-from sera_cli.svg.mine import Mined, mine
+from sera_cli.svg.mine import Mined, mine, uncollected
 from tests.conftest import ROOT
 
 ADD = "def add(a, b=1):\n    '''Adds two numbers.'''\n    total = a + b\n    return total\n"
@@ -241,6 +241,21 @@ def test_the_collector_of_cycles_is_left_as_it_was_found(tmp_path: Path) -> None
         assert (mine(open_repository(tmp_path), seed=0).files, gc.isenabled()) == (1, False)
     finally:
         gc.enable()
+
+
+def test_what_was_found_is_not_gone_through_for_cycles_at_the_end() -> None:
+    looked: list[str] = []
+
+    def note(phase: str, _: dict[str, int]) -> None:
+        looked.append(phase)
+
+    gc.callbacks.append(note)
+    try:
+        with uncollected():
+            held = [[number] for number in range(100_000)]
+    finally:
+        gc.callbacks.remove(note)
+    assert (len(held), looked, gc.get_freeze_count(), gc.isenabled()) == (100_000, [], 0, True)
 
 
 def test_links_that_go_in_circles_are_not_followed(tmp_path: Path) -> None:

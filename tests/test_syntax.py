@@ -9,6 +9,7 @@ from sera_cli.svg import syntax
 from sera_cli.svg.found import Found
 from sera_cli.svg.languages import BY_ENDING, LANGUAGES
 from sera_cli.svg.syntax import caught
+from sera_cli.svg.syntax.mending import mended
 
 
 def found(text: str | bytes, ending: str = ".js", reason: str = "") -> list[Found]:
@@ -107,6 +108,14 @@ def test_a_parameter_that_is_called_is_nobodys_and_of_its_type_nothing_is_known(
 def test_fifty_thousand_pieces_of_broken_syntax_are_no_more_than_that(piece: str, ending: str) -> None:
     read = syntax.read(f"a{ending}", (piece * 50_000).encode(), BY_ENDING[ending], "")
     assert read == "syntax error, line 1"
+
+
+@pytest.mark.parametrize("content", [b"function f(a) {\n  return a + 1;\n}\n", b"function f(a) {\n  return a + ;\n}\n"])
+def test_a_tree_is_the_same_without_its_text_and_with_it(content: bytes) -> None:
+    parsed = mended(content, BY_ENDING[".js"])
+    assert parsed is not None
+    root = parsed.whole()
+    assert (str(root), root.text) == (str(parsed.root), content)
 
 
 def test_what_is_nested_beyond_reason_is_not_read() -> None:

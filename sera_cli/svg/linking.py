@@ -81,8 +81,9 @@ class _Family:
             self.near = {}
             for name, calls in file.bodies.items():
                 own, called = f"{file.path}::{name}", dict[str, bool]()
+                owner = name.rpartition(".")[0]
                 for receiver, callee in calls:
-                    targets, sure = self._targets(file, name, receiver, callee)
+                    targets, sure = self._targets(file, owner, receiver, callee)
                     for target in targets:
                         if target != own:
                             called[target] = sure or called.get(target, False)
@@ -90,12 +91,11 @@ class _Family:
                     found[file.path, name] = called
         return found
 
-    def _targets(self, file: Calls, name: str, receiver: str, callee: str) -> Targets:
+    def _targets(self, file: Calls, owner: str, receiver: str, callee: str) -> Targets:
         """What its receiver or an import tells; else what its own type, its file and the reach of its language hold;
         else whatever has its name.
         """
         language = _KNOWN[file.language]
-        owner = name.rpartition(".")[0]
         folder = _folder(file.path)
         if receiver in language.selves:
             own = f"{owner}.{callee}"
@@ -125,8 +125,10 @@ class _Family:
 
     def _meant(self, *keys: tuple[str, ...]) -> Targets | None:
         """What the first key that names anything names; surely where that is one function."""
-        found = next(filter(None, map(self.named.get, keys)), None)
-        return _few(found, sure=len(found) == 1) if found else None
+        for key in keys:
+            if found := self.named.get(key):
+                return _few(found, sure=len(found) == 1)
+        return None
 
     def _perhaps(self, *kinds: str, name: str) -> Targets:
         """All that has a name."""

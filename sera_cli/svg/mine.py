@@ -124,12 +124,16 @@ def must_be_known(languages: Sequence[str]) -> None:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Syntax trees hold no cycles, and looking for some in them takes as long as making them."""
+    """Syntax trees hold no cycles, and looking for some in them takes as long as making them. What is there at the end
+    counts as old: else the next collection, a small one, would look through all that was found.
+    """
     on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
+        gc.unfreeze()  # puts what was frozen among the oldest
         if on:
             gc.enable()
 

@@ -35,11 +35,13 @@ def mentioned(tests: Mapping[str, str], functions: Iterable[Function | Start]) -
     for path, said in tests.items():
         for mark in wanted.intersection(said.split(" ")):
             by_mark[mark].add(path)
-    return {
-        id_: tuple(sorted(set.intersection(*map(by_mark.__getitem__, said))))
-        if all(mark in by_mark for mark in said) else ()
-        for id_, said in names.items()
-    }
+    return {id_: _all_of([by_mark.get(mark) for mark in said]) for id_, said in names.items()}
+
+
+def _all_of(places: list[set[str] | None]) -> tuple[str, ...]:
+    """What lies in each of these, in order."""
+    known = [some for some in places if some]
+    return tuple(sorted(set.intersection(*known))) if len(known) == len(places) else ()
 
 
 def _names(name: str) -> list[str]:
