@@ -37,7 +37,7 @@ sys.path.insert(0, str(ROOT))
 
 from sera_cli.git import Checkout, blobs, open_repository, tracked  # noqa: E402
 from sera_cli.history import ages  # noqa: E402
-from sera_cli.svg.cores import cores  # noqa: E402
+from sera_cli.svg.cores import cores as usable  # noqa: E402
 from sera_cli.svg.memory import Key  # noqa: E402
 from sera_cli.svg.mine import mine  # noqa: E402
 from sera_cli.svg.pages import LARGEST  # noqa: E402
@@ -48,7 +48,7 @@ GROWTH = (1, 10, 50)
 PATIENCE = 900
 """Seconds that the peer may take for one part."""
 
-CORES = cores()
+CORES = usable()
 
 
 class Spent(NamedTuple):
