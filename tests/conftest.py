@@ -1,9 +1,10 @@
 """What many tests start from: a real small repository, and a home of their own."""
 
+import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,15 @@ def commit(repo: Path, message: str = "one") -> None:
     """Makes `repo` a git repository, if it is none, and commits all that is in it."""
     for command in (["init", "-q"], ["add", "-A"], [*IDENTITY, "commit", "-q", "--allow-empty", "-m", message]):
         subprocess.run(["git", *command], cwd=repo, check=True, capture_output=True)
+
+
+@pytest.fixture(autouse=True)
+def own_environment() -> Iterator[None]:
+    """What a test tells of itself to the processes that it starts, the next one does not."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -150,6 +151,11 @@ def test_weights_of_a_training_cut_short_are_never_taken_for_those_of_other_sett
         at_the_end_of_training.setattr(runs, "settle", cut)
         assert road(example, "--run", "r", "--samples", 3) == 1
     capsys.readouterr()
+    training = Path(first["run"]) / "training"
+    assert road(example, "--run", "r") == 2
+    assert f"{training}/checkpoint-" in (refused := capsys.readouterr().err)
+    assert "is of another training: data (was" in refused
+    shutil.rmtree(training)
     assert road(example, "--json", "--run", "r") == 0
     again = told(capsys)
     assert (again["loss"], again["agent"]) == (first["loss"], first["agent"])
@@ -437,7 +443,7 @@ def test_a_recipe_that_cannot_be_had_costs_no_rollout(
 def test_a_student_that_cannot_be_had_costs_no_rollout(example: Path, capsys: Captured, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert road(example, "--run", "r", "--student", tmp_path / "empty") == 3
-    assert "neither a model folder nor" in capsys.readouterr().err
+    assert "empty is no model folder: it has no config.json" in capsys.readouterr().err
     assert [file.name for file in (example / ".sera" / "runs" / "r").glob("*.jsonl")] == ["1-functions.jsonl"]
 
 

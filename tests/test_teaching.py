@@ -14,7 +14,7 @@ import pytest
 
 from sera_cli.cli.job import Job, open_job
 from sera_cli.cli.options import Asked
-from sera_cli.cli.specialize import _say_first
+from sera_cli.cli.specialize import _say_teacher
 from sera_cli.cli.teaching import served, teaching
 from sera_cli.errors import Cancelled, ConfigError
 from sera_cli.harness import strays
@@ -128,13 +128,13 @@ def test_of_a_model_served_here_it_is_said_that_nothing_leaves(
     opened: Opened, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job = opened()
-    _say_first(job)
+    _say_teacher(job)
     said = capsys.readouterr().err.splitlines()[0]
     assert said == f"{job.teacher} is served on this machine; nothing of repo leaves it."
 
 
 def test_the_password_in_a_servers_address_is_not_shown(opened: Opened, capsys: pytest.CaptureFixture[str]) -> None:
-    _say_first(opened(**{"teacher.model": "openai:m", "teacher.url": "http://ada:x8Kq2mZp4w@127.0.0.1:9/v1"}))
+    _say_teacher(opened(**{"teacher.model": "openai:m", "teacher.url": "http://ada:x8Kq2mZp4w@127.0.0.1:9/v1"}))
     said = capsys.readouterr().err
     assert "x8Kq2mZp4w" not in said
     assert "@127.0.0.1:9/v1 is sent parts of repo; nothing else leaves here." in said
