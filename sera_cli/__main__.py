@@ -16,7 +16,7 @@ from sera_cli.console import document, say, urgent
 from sera_cli.errors import SeraError
 
 STOPPED = "stopped: what was done is kept; the same command goes on (again: at once)"
-"""A single row of a terminal of 80 columns: a bar that is drawn anew covers all beyond it."""
+"""A single row of a terminal of 80 columns."""
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

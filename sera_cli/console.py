@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from math import inf
+from textwrap import fill
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -51,8 +52,13 @@ def out() -> "Console":
 
 
 def say(text: str, *, style: str | None = None, prose: bool = False) -> None:
-    """A line for the person who watches. A terminal breaks prose between words; what may be copied stays one line."""
-    err().print(clean(text), style=style, soft_wrap=not (prose and err().is_terminal))
+    """A line for the person who watches. A terminal breaks prose between words; what may be copied, a path in prose
+    too, stays one line.
+    """
+    lines = clean(text).split("\n")
+    if prose and err().is_terminal:
+        lines = [fill(line, err().width, break_long_words=False, break_on_hyphens=False) for line in lines]
+    err().print("\n".join(lines), style=style, soft_wrap=True)
 
 
 def show(value: object) -> None:
@@ -110,9 +116,12 @@ def exactly(text: str) -> None:
 
 
 def urgent(text: str) -> None:
-    """A line from inside a signal handler, where a buffered stream may be in the middle of a write."""
+    """A line from inside a signal handler, where a buffered stream may be in the middle of a write. Bars that are drawn
+    anew cover as many rows as they have, the last of them that of the cursor: so many are left below the line.
+    """
     cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
-    os.write(2, f"{cursor}\n{text}\n".encode())
+    below = "\n" * max([1, *(each.rows() for each in _DRAWN)])
+    os.write(2, f"{cursor}\n{text}{below}".encode())
 
 
 def clean(text: str) -> str:
@@ -160,6 +169,10 @@ class Board:
             count = f"{name} {done}" + ("" if total is None else f"/{total}") + (f", {left}" if left else "")
             self._line(name, count + (f"  {note}" if note else ""), now, last=done == total)
 
+    def rows(self) -> int:
+        """Bars on the screen. Takes no lock: a signal handler asks."""
+        return len(self._tasks)
+
     def close(self) -> None:
         """Says where plain lines had not said it yet how far each work came."""
         for text in self._owed.values():
@@ -181,6 +194,10 @@ class Board:
             say(text)
 
 
+_DRAWN: list[Board] = []
+"""The board whose bars are on the screen, if one's are."""
+
+
 @contextmanager
 def board() -> Iterator[Board]:
     """Progress on stderr, with the time it will take: bars in a terminal, elsewhere a plain line every few seconds."""
@@ -200,4 +217,9 @@ def board() -> Iterator[Board]:
         TextColumn("{task.fields[note]}", style="dim", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
     )
     with Progress(*columns, console=err(), expand=True) as bars:
-        yield Board(bars)
+        shown = Board(bars)
+        _DRAWN.append(shown)
+        try:
+            yield shown
+        finally:
+            _DRAWN.remove(shown)

@@ -36,6 +36,33 @@ def test_a_terminal_breaks_prose_between_words_and_leaves_what_may_be_copied_who
     assert capsys.readouterr().err.replace(" \n", "\n") == "nothing but\nwords\nnothing but words\n"
 
 
+def test_a_path_in_prose_is_not_broken_and_may_be_wider_than_the_terminal(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "12")
+    console.say("see /a/very/long/path.py for it", prose=True)
+    assert capsys.readouterr().err == "see\n/a/very/long/path.py\nfor it\n"
+
+
+@pytest.mark.parametrize(("bars", "below"), [(0, "\n"), (1, "\n"), (3, "\n\n\n")])
+def test_what_is_said_when_stopped_is_out_of_reach_of_the_bars_drawn_after_it(
+    bars: int, below: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with console.board() as tell:
+        for number in range(bars):
+            tell(f"bar {number}", 1, 2)
+        capfd.readouterr()
+        console.urgent("stopped")
+        assert f"\nstopped{below}" in (said := capfd.readouterr().err)
+        assert f"\nstopped{below}\n" not in said
+    console.urgent("stopped")
+    assert capfd.readouterr().err.endswith("\nstopped\n")
+
+
 def test_prose_in_a_pipe_is_one_line(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "12")
     console.say("nothing but words", prose=True)
