@@ -291,6 +291,14 @@ def test_config_path_names_the_files(tmp_path: Path, capsys: Captured) -> None:
         f"{tmp_path}/.sera/config.toml (not there)\n{os.environ['SERA_HOME']}/config/config.toml (not there)\n")
 
 
+@pytest.mark.parametrize("words", [("config", "show"), ("runs", "list", "-C"), ("clean",), ("init",)])
+def test_a_project_that_is_not_there_is_told_from_an_empty_one(
+    words: tuple[str, ...], tmp_path: Path, capsys: Captured
+) -> None:
+    assert sera(*words, tmp_path / "shp") == 1
+    assert capsys.readouterr().err == f"error: {tmp_path}/shp: no such folder; name that of a project\n"
+
+
 def test_runs_list_counts_what_each_stage_made(tmp_path: Path, capsys: Captured) -> None:
     folder = a_run(tmp_path)
     assert sera("runs", "list", "-C", tmp_path, "--json") == 0

@@ -30,8 +30,6 @@ def init(
     from sera_cli.config import project_file, written
     from sera_cli.store import atomically
 
-    if not project.is_dir():
-        raise ConfigError(f"{project}: no such folder")
     file = project_file(project)
     if file.exists() and not force and not demos:
         raise ConfigError(f"{file} is there already; --force writes over it")

@@ -11,11 +11,26 @@ import typer
 if TYPE_CHECKING:
     from sera_cli.config import Resolved
 
+
+def there(folder: Path) -> Path:
+    """A folder that was named, for what would otherwise find a project without runs and settings in it."""
+    from sera_cli.errors import DataError
+
+    if not folder.is_dir():
+        raise DataError(f"{'is a file' if folder.exists() else 'no such folder'}; name that of a project", folder)
+    return folder
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document on stdout.")]
 Project = Annotated[
-    Path, typer.Argument(help="The project, or any folder in it.", metavar="PROJECT", show_default="this folder")]
+    Path,
+    typer.Argument(
+        help="The project, or any folder in it.", metavar="PROJECT", show_default="this folder", callback=there),
+]
 InProject = Annotated[
-    Path, typer.Option("--project", "-C", help="The project.", show_default="the one around this folder")]
+    Path,
+    typer.Option("--project", "-C", help="The project.", show_default="the one around this folder", callback=there),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
