@@ -45,6 +45,16 @@ def test_the_loss_falls_in_training_and_on_what_was_held_out(full):
     assert done.tokens == 2 * sum(len(row.input_ids) for row in rows(DATA, tiny()))
 
 
+def test_a_single_epoch_tells_its_first_half_from_its_last(tmp_path):
+    out = tmp_path / "adapter"
+
+    done = train(DATA, [], tiny(), FULL.model_copy(update={"epochs": 1}), out, seed=1)
+
+    losses = [line["loss"] for line in lines(out) if "loss" in line]
+    assert len(losses) == 3
+    assert (done.loss_first, done.loss_last) == (losses[0], losses[2])
+
+
 def test_full_tuning_leaves_a_model_that_loads_by_its_folder(full):
     out, _, _ = full
     names = {file.name for file in out.iterdir()}

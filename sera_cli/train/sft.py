@@ -16,7 +16,8 @@ from sera_cli.types import Sample, Value, digest
 class Trained(Value):
     """What came of it. Losses are nats per trained token; held-out ones are None where nothing was held out.
 
-    `loss_first` and `loss_last` average the first and the last epoch. `tokens` counts all that were read.
+    `loss_first` and `loss_last` average the first and the last epoch, of a single one its halves. `tokens` counts all
+    that were read.
     """
 
     loss_first: float
@@ -91,7 +92,7 @@ def trained(folder: Path) -> Trained:
     """What a training came to, read off its metrics."""
     course, found = read(folder), metrics.read(folder / METRICS)
     losses, last = found.losses, found.steps[-1]
-    epoch = max(1, len(losses) // course.recipe.epochs)
+    epoch = max(1, len(losses) // max(2, course.recipe.epochs))
     return Trained(
         loss_first=_mean(losses[:epoch]), loss_last=_mean(losses[-epoch:]), heldout_base=found.held("base"),
         heldout_agent=found.held("agent"), tokens=last["tokens"], steps=len(losses), seconds=last["seconds"],
