@@ -140,6 +140,25 @@ def test_an_edit_that_the_client_refuses_for_want_of_reading_is_to_be_made_again
     assert seen(*READ, EDITED, REFUSAL)[-1]["content"] == STALE
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"path": "/testbed/a.py", "view_range": [1]}, {"path": "/testbed/a.py", "view_range": "1-2"},
+        {"path": "/testbed/a.py", "view_range": ["1", "2"]}, {"path": "/testbed/a.py", "view_range": [5, 2]},
+        {"path": ["/testbed/a.py"]}, {"path": {}}, {"path": None},
+    ],
+)  # fmt: skip
+def test_a_view_that_no_tool_takes_is_answered_by_the_program(odd: dict[str, Any]) -> None:
+    name, told = heard(mapping(asked()), "str_replace_editor", command="view", **odd)
+    assert name == "Bash"
+    assert told["command"].startswith("python3 - '{\"command\": \"view\"")
+
+
+def test_lines_that_a_client_asked_for_in_words_are_a_view_of_the_whole() -> None:
+    assert calls.here("Read", {"file_path": "/a.py", "offset": "first"}, CLAUDE) == (
+        "str_replace_editor", {"command": "view", "path": "/a.py"})
+
+
 def test_a_command_is_run_where_the_client_stands() -> None:
     name, told = heard(mapping(asked()), "bash", command="cd /testbed && ls")
     command = "cd /home/me/shop && ls"

@@ -47,6 +47,8 @@ def test_without_a_key_this_machine_alone_is_answered(path: str) -> None:
             assert post(url, path, PATHS[path], Host=host)[0] == 403
         assert post(url, path, PATHS[path], Origin="https://evil.example")[0] == 403
         assert post(url, path, PATHS[path], Origin="null")[0] == 403
+        assert post(url, path, PATHS[path], Host="[")[0] == 403
+        assert post(url, path, PATHS[path], Origin="http://[")[0] == 403
         assert post(url, path, PATHS[path], Origin="http://localhost:3000")[0] == 200
         assert post(url, path, PATHS[path], Content_Type="text/plain")[0] == 400
 
@@ -94,6 +96,8 @@ def test_a_body_too_large_is_refused_before_it_is_read_whole() -> None:
         ("/v1/chat/completions", {**BODY, "messages": []}, 400, "messages must hold at least one message"),
         ("/v1/chat/completions", {**BODY, "n": 2}, 400, "n is not supported here; leave it out"),
         ("/v1/chat/completions", {**BODY, "max_tokens": 0}, 400, "max_tokens must be a whole number of at least 1"),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": [{"type": []}]}]}, 400,
+         "messages[0].content[0] is of type []: the agent reads text alone"),
         ("/v1/messages", BODY, 400, "max_tokens: Field required"),
         ("/v1/responses", {"input": "x", "previous_response_id": "r"}, 400, "previous_response_id: this server keeps"),
     ],
@@ -242,3 +246,12 @@ def test_health_tells_of_an_engine_that_is_away() -> None:
         connection.request("GET", "/health")
         answer = connection.getresponse()
         assert (answer.status, json.loads(answer.read())) == (503, {"status": "the engine is away"})
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_half_a_pair_of_surrogates_that_an_agent_writes_does_not_end_its_reply(stream: bool) -> None:
+    call = '<tool_call>\n{"name": "other", "arguments": {"x": "a\\ud800"}}\n</tool_call>'
+    with served(Scripted(call)) as url:
+        status, answer = post(url, "/v1/messages", {**BODY, "max_tokens": 99, "stream": stream})
+    assert status == 200
+    assert "message_stop" in answer.decode() if stream else answer["content"][0]["input"] == {"x": "a?"}

@@ -138,8 +138,6 @@ class Asking:
 
     async def _answer(self, asked: Asked, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """The reply, streamed or whole. Raises Refused as long as nothing of it was sent."""
-        from starlette.responses import JSONResponse
-
         answer = await rendered(asked, self._server.agents)
         async with aclosing(self._measured(answer)) as pieces:
             if asked.stream:
@@ -147,7 +145,7 @@ class Asking:
             *_, last = [piece async for piece in pieces]
         assert isinstance(last, Ended)
         self._counted(200)
-        return await JSONResponse(self._api.voice(asked).whole(last))(scope, receive, send)
+        return await _json(self._api.voice(asked).whole(last))(scope, receive, send)
 
     async def _stream(
         self, asked: Asked, answer: Answer, pieces: "AsyncGenerator[Heard | Ended]", send: "Send"
@@ -238,8 +236,14 @@ async def _gone(receive: "Receive", then: Callable[[], None]) -> None:
     then()
 
 
-def _refusal(api: Api, refused: Refused) -> "Response":
-    from starlette.responses import JSONResponse
+def _json(content: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> "Response":
+    """As the stream sends it: half of a pair of surrogates, which an agent may write by an escape, becomes `?`."""
+    from starlette.responses import Response
 
+    sent = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+    return Response(sent, status, headers, media_type="application/json")
+
+
+def _refusal(api: Api, refused: Refused) -> "Response":
     headers = {"retry-after": "1"} if refused.kind == "busy" else {}
-    return JSONResponse(api.refusal(refused), status_code=refused.status, headers=headers)
+    return _json(api.refusal(refused), refused.status, headers)

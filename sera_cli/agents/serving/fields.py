@@ -115,9 +115,9 @@ def _part(part: object, where: str) -> str:
     if not isinstance(part, dict):
         raise Refused("invalid", f"{where} must be an object")
     kind = part.get("type", "text")
-    value = part.get(WORDS.get(kind, ""))
-    if kind not in WORDS:
+    if not isinstance(kind, str) or kind not in WORDS:
         raise Refused("invalid", f"{where} is of type {kind!r}: the agent reads text alone")
+    value = part.get(WORDS[kind])
     if not isinstance(value, str):
         raise Refused("invalid", f"{where}.{WORDS[kind]} must be a string")
     return value

@@ -24,9 +24,9 @@ class Guard:
         made to mean this machine (DNS rebinding). Both tell by `Origin` and `Host`.
         """
         origin = headers.get("origin", "")
-        if origin and not _loopback(urlsplit(origin).hostname or ""):
+        if origin and not _loopback(_host(origin)):
             raise Refused("forbidden", f"pages of {origin} may not ask this server")
-        if not self._key and not _loopback(urlsplit(f"//{headers.get('host', '')}").hostname or ""):
+        if not self._key and not _loopback(_host(f"//{headers.get('host', '')}")):
             raise Refused("forbidden", "without a key this server answers to localhost and 127.0.0.1 alone")
         if any(name in query for name in ("key", "api_key", "token")):
             raise Refused("key", "a key in the address would stand in logs; send it as a header")
@@ -37,6 +37,14 @@ class Guard:
 def _given(headers: Mapping[str, str]) -> str:
     kind, _, value = headers.get("authorization", "").partition(" ")
     return value.strip() if kind.lower() == "bearer" else headers.get("x-api-key", "")
+
+
+def _host(address: str) -> str:
+    """The name in an address; empty where that is none."""
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _loopback(host: str) -> bool:

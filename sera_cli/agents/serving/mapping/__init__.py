@@ -119,9 +119,10 @@ class Mapping:
         if call.name not in NAMES:
             return call
         given = _moved(json.loads(call.arguments), self._folder)
-        last = next(reversed(self._edits.get(given.get("path", ""), [])), None)
+        path = str(given.get("path", ""))
+        last = next(reversed(self._edits.get(path, [])), None)
         undone = given.get("command") == "undo_edit"
-        own = given.get("command") != "str_replace" or given.get("path") in self._current
+        own = given.get("command") != "str_replace" or path in self._current
         name, made = calls.there(call.name, given, self._client if own else self._client.bare, last if undone else None)
         return call.model_copy(update={"name": name, "arguments": json.dumps(made, ensure_ascii=False)})
 

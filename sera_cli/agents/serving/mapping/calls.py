@@ -74,17 +74,29 @@ def _edited(command: str) -> tuple[str, Arguments] | None:
 
 
 def _filed(given: Arguments, files: Files) -> tuple[str, Arguments] | None:
-    """The call of a tool for files; None where none does it."""
+    """The call of a tool for files; None where none does it, as where the agent wrote what no tool takes."""
     path = {files.path: given.get("path", "")}
+    if not isinstance(path[files.path], str):
+        return None
     match given.get("command"):
-        case "view" if given.get("view_range") or not _perhaps_a_folder(str(given.get("path", ""))):
-            first, last = given.get("view_range") or (None, None)
-            span: Arguments = {} if first is None else {files.offset: first}
-            return files.read, path | span | ({} if last in (None, -1) else {files.limit: last - first + 1})
+        case "view" if given.get("view_range"):
+            return (files.read, path | span) if (span := _span(given["view_range"], files)) else None
+        case "view" if not _perhaps_a_folder(path[files.path]):
+            return files.read, path
         case "create":
             return files.write, path | {files.content: given.get("file_text", "")}
         case "str_replace":
             return files.edit, path | {files.old: given.get("old_str", ""), files.new: given.get("new_str", "")}
+    return None
+
+
+def _span(lines: object, files: Files) -> Arguments | None:
+    """The lines `[first, last]` as a client's tool is told them; None for what are none."""
+    match lines:
+        case [int(first), None | -1]:
+            return {files.offset: first}
+        case [int(first), int(last)] if first <= last:
+            return {files.offset: first, files.limit: last - first + 1}
     return None
 
 
@@ -97,11 +109,11 @@ def _unfiled(name: str, given: Arguments, files: Files) -> Arguments:
             "command": "str_replace", "path": path, "old_str": given.get(files.old, ""),
             "new_str": given.get(files.new, ""),
         }  # fmt: skip
-    first, count = given.get(files.offset), given.get(files.limit)
+    first, count = (one if isinstance(one := given.get(key), int) else None for key in (files.offset, files.limit))
     if first is None and count is None:
         return {"command": "view", "path": path}
-    first = max(1, int(first or 1))
-    return {"command": "view", "path": path, "view_range": [first, -1 if count is None else first + int(count) - 1]}
+    first = max(1, first or 1)
+    return {"command": "view", "path": path, "view_range": [first, -1 if count is None else first + count - 1]}
 
 
 def _perhaps_a_folder(path: str) -> bool:
