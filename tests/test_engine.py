@@ -1,6 +1,7 @@
 """The launcher, with a program that stands in for vLLM; and with vLLM itself where SERA_VLLM_CMD names one."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ GUARD = 60.0
 
 DRIVER = """
 import sys
+from itertools import pairwise
 from pathlib import Path
 from sera_cli.harness.vllm.engine import serving
 from sera_cli.harness.vllm.launch import Order
@@ -85,6 +88,17 @@ def test_who_waits_hears_what_the_log_says(order: Callable[[str], Order]) -> Non
     heard: list[str] = []
     with serving(order("late"), tell=heard.append):
         assert any(line.endswith(" s  loads late") for line in heard) and "vLLM answers" in heard
+
+
+def test_a_log_that_says_nothing_new_is_not_told_at_every_look(
+    order: Callable[[str], Order], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sera_cli.harness.vllm.engine.SAME", math.inf)
+    heard: list[str] = []
+    with serving(order("late"), tell=heard.append):
+        lines = [line.partition(" s  ")[2] for line in heard if " s  " in line]
+    assert "loads late" in lines
+    assert all(one != other for one, other in pairwise(lines))
 
 
 def test_a_server_is_told_no_key(order: Callable[[str], Order], monkeypatch: pytest.MonkeyPatch) -> None:

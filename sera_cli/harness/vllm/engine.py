@@ -38,6 +38,9 @@ POLL = 0.25
 NOTICE = 3.0
 """Seconds: between two looks at a server, and after which its end does not go unnoticed."""
 
+SAME = 10.0
+"""Seconds after which a log that says nothing new is told again, so that who waits sees the time pass."""
+
 TAIL = 65536
 """Bytes at the end of a log among which its reason stands."""
 
@@ -110,12 +113,15 @@ class Engine:
             if self._begun is None:
                 self._begun = monotonic()
                 self._thread.start()
+        told, said = "", 0.0
         while not (self._settled(POLL * 2) or self._first.is_set()):
             pace.check()
             if self._stop.is_set():
                 raise Cancelled(STOPPED)
-            line = launch.last_line(self._log())[:200] or "is starting"
-            self._tell(f"{round(monotonic() - self._begun)} s  {line}")
+            line, now = launch.last_line(self._log())[:200] or "is starting", monotonic()
+            if line != told or now - said > SAME:
+                told, said = line, now
+                self._tell(f"{round(now - self._begun)} s  {line}")
         if self.problem:
             raise Unreachable(self.problem)
 
