@@ -291,6 +291,13 @@ def test_config_path_names_the_files(tmp_path: Path, capsys: Captured) -> None:
         f"{tmp_path}/.sera/config.toml (not there)\n{os.environ['SERA_HOME']}/config/config.toml (not there)\n")
 
 
+@pytest.mark.parametrize("words", [(), ("agents",), ("runs",), ("data",), ("deploy",), ("env",), ("config",)])
+def test_no_command_is_told_of_in_half_a_sentence(words: tuple[str, ...], capsys: Captured) -> None:
+    assert sera(*words, "--help") == 0
+    told = capsys.readouterr().out.partition("Commands:\n")[2]
+    assert told and "..." not in told
+
+
 @pytest.mark.parametrize("words", [("config", "show"), ("runs", "list", "-C"), ("clean",), ("init",)])
 def test_a_project_that_is_not_there_is_told_from_an_empty_one(
     words: tuple[str, ...], tmp_path: Path, capsys: Captured

@@ -1,5 +1,6 @@
 """The door: every verb and every group of `sera`. Each opens its room only when it is called."""
 
+from inspect import getdoc
 from typing import Annotated
 
 import typer
@@ -67,3 +68,16 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(data.app, name="data")
 app.add_typer(env.app, name="env")
 app.add_typer(config.app, name="config")
+
+
+def whole(group: typer.Typer) -> None:
+    """Has lists of commands give the first sentence of each whole, on as many rows as it takes."""
+    for command in group.registered_commands:
+        sentence, stop, _ = " ".join((getdoc(command.callback) or "").partition("\n\n")[0].split()).partition(". ")
+        command.short_help = sentence + stop.strip()
+    for each in group.registered_groups:
+        if each.typer_instance:
+            whole(each.typer_instance)
+
+
+whole(app)
