@@ -140,3 +140,19 @@ def test_filters_that_a_repository_names_do_not_run(repository: Make) -> None:
     (root / "a.py").write_text("2\n")
     snapshots.restore(first, snapshots.take())
     assert not (root.parent / "pwned").exists()
+
+
+def test_what_others_may_not_read_stays_so_in_a_snapshot_and_after_it_is_put_back(repository: Make) -> None:
+    root = repository({"a.py": "1\n"})
+    private = root / "private.txt"
+    private.write_text("1\n")
+    private.chmod(0o600)
+    snapshots = of(root)
+    first = snapshots.take()
+    private.write_text("2\n")
+    snapshots.restore(first, snapshots.take())
+    assert (private.read_text(), private.stat().st_mode & 0o777) == ("1\n", 0o600)
+    private.chmod(0o700)
+    snapshots.restore(first, snapshots.take())
+    assert private.stat().st_mode & 0o777 == 0o600
+    assert (root / ".sera" / "chat" / "snapshots").stat().st_mode & 0o777 == 0o700

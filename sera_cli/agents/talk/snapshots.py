@@ -6,6 +6,7 @@ The user's index, stash, branches and objects stay as they are. What git ignores
 
 import os
 import re
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -62,8 +63,12 @@ class Snapshots:
         """
         rows = self._changed(since, wanted)
         self._git("read-tree", wanted, index="wanted")
+        modes = {path: _mode(self._root / path) for _, path in rows}
         with _listed(path for status, path in rows if status != "D") as there:
             self._git("checkout-index", "--force", "-z", "--stdin", index="wanted", stdin=there)
+        for path, mode in modes.items():
+            if mode and (now := _mode(self._root / path)):  # git knows only whether a file can be run
+                (self._root / path).chmod(mode & 0o666 | now & 0o111 & (mode | mode >> 2))
         for status, path in rows:
             if status == "D":
                 self._remove(path)
@@ -114,6 +119,15 @@ def _size(path: Path) -> int:
         return 0
 
 
+def _mode(path: Path) -> int:
+    """What may be done with a file; 0 where there is none, or a link."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return 0
+    return stat.S_IMODE(mode) if stat.S_ISREG(mode) else 0
+
+
 def _listed(paths: Iterable[str]) -> IO[bytes]:
     file = TemporaryFile()  # noqa: SIM115 - the caller closes it
     file.write(b"".join(os.fsencode(path) + b"\0" for path in paths))
@@ -130,6 +144,7 @@ def _prepare(root: Path, folder: Path) -> None:
     try:
         for name in ("info", "objects/info", "refs"):
             (folder / name).mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)  # files that others may not read are copied into it
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
