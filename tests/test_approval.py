@@ -70,6 +70,8 @@ def test_a_refusal_tells_the_agent_what_was_said() -> None:
     ("command", "word"),
     [
         ("sudo ls", "sudo"), ("ls && /usr/bin/sudo id", "/usr/bin/sudo"), ("echo $(doas id)", "doas"),
+        (r"\sudo id", "sudo"), ("s''udo id", "sudo"), (r"su\do id", "sudo"), ("{sudo,id}", "sudo"),
+        ("su\\\ndo id", "sudo"), ("run0 id", "run0"), ("systemd-run --pty id", "systemd-run"), ("cat<su.txt", ""),
         ("bash -c 'su root'", "su"), ("x=sudo; $x id", "sudo"), ("ls sudoku", ""), ("cat su.py", ""),
     ],
 )  # fmt: skip

@@ -81,7 +81,7 @@ def test_the_checkouts_own_path_names_the_same_file(root: Path) -> None:
         assert here.read(str(root / "src" / "a.py")) == "x = 1\n"
 
 
-@pytest.mark.parametrize("path", [".git/hooks/pre-commit", "sub/.git/config", ".sera/config.toml"])
+@pytest.mark.parametrize("path", [".git/hooks/pre-commit", "sub/.git/config", ".sera/config.toml", ".GIT/config"])
 def test_what_git_runs_and_sera_goes_by_cannot_be_written(here: Here, root: Path, path: str) -> None:
     with pytest.raises(SandboxError, match=r"folder, which is not for agents"):
         here.write(f"/testbed/{path}", "x")

@@ -13,7 +13,9 @@ from sera_cli.harness.sandbox.places import INSIDE
 from sera_cli.harness.tools import Outcome, Toolbox
 from sera_cli.types import ToolCall
 
-PRIVILEGED = frozenset({"sudo", "doas", "su", "pkexec", "runuser", "sudoedit"})
+PRIVILEGED = frozenset({
+    "sudo", "sudo-rs", "doas", "su", "pkexec", "runuser", "sudoedit", "run0", "systemd-run", "machinectl",
+})  # fmt: skip
 SUBCOMMANDS = frozenset({"cargo", "git", "go", "make", "npm", "pip", "pnpm", "poetry", "uv", "yarn"})
 """Programs whose second word says what they do."""
 
@@ -132,8 +134,11 @@ def outside(call: ToolCall, sandbox: Sandbox) -> str:
 
 
 def privileged(command: str) -> str:
-    """The first word of a command that would gain privileges; empty without one. Quoted text counts too."""
-    words = re.split(r"[\s;&|()`'\"$=]+", command)
+    """The first word of a command that would gain privileges; empty without one. Quoted text counts too, and a word
+    that quotes and backslashes are strewn over.
+    """
+    plain = re.sub(r"['\"\\]", "", command.replace("\\\n", ""))
+    words = re.split(r"[\s;&|()`'\"$={},<>]+", f"{plain} {command}")
     return next((word for word in words if word.rpartition("/")[2] in PRIVILEGED), "")
 
 

@@ -35,6 +35,7 @@ NAMES = (
 QUIET = {"TERM": "dumb", "PAGER": "cat", "GIT_PAGER": "cat", "GIT_EDITOR": "true", "GIT_TERMINAL_PROMPT": "0"}
 MARK = "SERA_CHAT"
 OWNERS = frozenset({".git", ".sera"})
+"""Folders that are not for agents, however they are spelled: some disks take no notice of case."""
 
 
 class Here:
@@ -109,7 +110,7 @@ class Here:
         found = Path(os.path.realpath(self.root / own))
         if not found.is_relative_to(self.root):
             raise SandboxError(f"{path} is outside the repository; only files in {ROOT} can be seen and edited")
-        for owner in OWNERS.intersection(found.relative_to(self.root).parts):
+        for owner in OWNERS.intersection(part.lower() for part in found.relative_to(self.root).parts):
             raise SandboxError(f"{path} is in a {owner} folder, which is not for agents")
         if str(found.relative_to(self.root)) in self._hidden:
             raise SandboxError(f"{path} is hidden from agents by .seraignore")
