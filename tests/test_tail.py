@@ -101,17 +101,19 @@ def test_a_stage_that_begins_while_it_is_followed_is_told(run: Run) -> None:
 
 def test_a_training_is_told_step_by_step_with_what_was_held_out(run: Run) -> None:
     run.training.mkdir()
-    step = {"step": 12, "loss": 0.5, "lr": 1e-5, "tokens": 900, "tokens_per_second": 80.0, "ids": ["s1"]}
+    step = {"step": 12, "loss": 0.5, "lr": 1e-5, "tokens": 900, "tokens_per_second": 80.0, "memory": 2_400_000_000,
+            "ids": ["s1"]}  # fmt: skip
     rows = [{"data": "d", "steps": 12}, step, {"heldout": "agent", "step": 12, "loss": 0.75, "samples": 3},
             {"stopped": "its loss is nan", "step": 12}]  # fmt: skip
     run.metrics.write_text("".join(json.dumps(row) + "\n" for row in rows))
     told = list(tail.happening(run, 99))
     assert told == [
-        {"stage": "training", "id": "step 12", "loss": 0.5, "lr": 1e-5, "tokens_per_second": 80.0},
+        {"stage": "training", "id": "step 12", "loss": 0.5, "lr": 1e-5, "tokens_per_second": 80.0,
+         "memory": 2_400_000_000},
         {"stage": "training", "id": "step 12", "heldout": "agent", "loss": 0.75},
         {"stage": "training", "id": "step 12", "stopped": "its loss is nan"},
     ]  # fmt: skip
-    assert tail._words(told[0]) == "training    step 12  loss 0.50, lr 1.0e-05, tokens_per_second 80.00"
+    assert tail._words(told[0]) == "training    step 12  loss 0.50, lr 1.0e-05, tokens per second 80.00, memory 2.4 GB"
 
 
 def test_lines_that_are_no_records_are_passed_over(run: Run) -> None:

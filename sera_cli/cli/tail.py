@@ -162,8 +162,15 @@ SHORT: dict[str, Callable[[Row], Row]] = {
 
 def _words(row: Row) -> str:
     """`explored    3f…  exit submitted, check yes, steps 12`."""
-    said = ", ".join(f"{key} {_value(value)}" for key, value in row.items() if key not in ("stage", "id"))
+    said = ", ".join(
+        f"{key.replace('_', ' ')} {_bytes(value) if key == 'memory' else _value(value)}"
+        for key, value in row.items() if key not in ("stage", "id")
+    )  # fmt: skip
     return f"{row['stage']:10}  {row['id']}  {' '.join(said.split())}"
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB"
 
 
 def _value(value: object) -> str:
