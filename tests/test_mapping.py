@@ -143,15 +143,22 @@ def test_an_edit_that_the_client_refuses_for_want_of_reading_is_to_be_made_again
 @pytest.mark.parametrize(
     "odd",
     [
-        {"path": "/testbed/a.py", "view_range": [1]}, {"path": "/testbed/a.py", "view_range": "1-2"},
-        {"path": "/testbed/a.py", "view_range": ["1", "2"]}, {"path": "/testbed/a.py", "view_range": [5, 2]},
-        {"path": ["/testbed/a.py"]}, {"path": {}}, {"path": None},
+        {"path": "/tmp/a.py", "view_range": [1]}, {"path": "/tmp/a.py", "view_range": "1-2"},
+        {"path": "/tmp/a.py", "view_range": ["1", "2"]}, {"path": "/tmp/a.py", "view_range": [5, 2]},
+        {"path": ["/tmp/a.py"]}, {"path": {}}, {"path": None},
     ],
 )  # fmt: skip
 def test_a_view_that_no_tool_takes_is_answered_by_the_program(odd: dict[str, Any]) -> None:
     name, told = heard(mapping(asked()), "str_replace_editor", command="view", **odd)
     assert name == "Bash"
-    assert told["command"].startswith("python3 - '{\"command\": \"view\"")
+    assert calls.here(name, told, CLAUDE) == ("str_replace_editor", {"command": "view", **odd})
+
+
+def test_what_is_wrong_with_a_call_is_told_in_our_words() -> None:
+    odd = {"command": "view", "path": "/testbed/a.py", "view_range": [1]}
+    _, told = calls.there("str_replace_editor", odd, CLAUDE)
+    done = subprocess.run(["bash", "-c", told["command"]], capture_output=True, text=True, check=True)
+    assert done.stdout == "The argument `view_range` of `str_replace_editor` must be a list of two integers.\n"
 
 
 def test_lines_that_a_client_asked_for_in_words_are_a_view_of_the_whole() -> None:

@@ -1,5 +1,8 @@
 import json, os, subprocess, sys
 asked = json.loads(sys.argv[1])
+if "wrong" in asked:
+    print(asked["wrong"])
+    sys.exit()
 path, command = asked["path"], asked["command"]
 def listed(rows, first):
     return "\n".join("%6d\t%s" % (first + n, row) for n, row in enumerate(rows))

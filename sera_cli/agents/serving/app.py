@@ -240,7 +240,7 @@ def _json(content: dict[str, Any], status: int = 200, headers: Mapping[str, str]
     """As the stream sends it: half of a pair of surrogates, which an agent may write by an escape, becomes `?`."""
     from starlette.responses import Response
 
-    sent = json.dumps(content, ensure_ascii=False).encode("utf-8", "replace")
+    sent = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return Response(sent, status, headers, media_type="application/json")
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from sera_cli import templates
 from sera_cli.agents.serving.mapping.clients import Client, Files, Shell
+from sera_cli.harness.tools import problem
+from sera_cli.types import ToolCall
 
 EDITOR, BASH, SUBMIT = "str_replace_editor", "bash", "submit"
 MILLISECONDS = 300_000
@@ -23,12 +25,17 @@ Arguments = dict[str, Any]
 
 
 def there(name: str, given: Arguments, client: Client, last: Arguments | None = None) -> tuple[str, Arguments]:
-    """A call of ours as the client's. `last` is the edit that an `undo_edit` is to take back, where there is one."""
+    """A call of ours as the client's. `last` is the edit that an `undo_edit` is to take back, where there is one.
+
+    A call of the editor that no editor carries out goes through the shell too, with what is to be said of it.
+    """
     if name == BASH:
         return _shelled(str(given.get("command", "")), client.shell)
-    if client.files and (found := _filed(given, client.files)):
+    wrong = problem(ToolCall(id="", name=EDITOR, arguments=json.dumps(given)))
+    if client.files and not wrong and (found := _filed(given, client.files)):
         return found
-    asked = json.dumps(given | ({"last": last} if last else {}), ensure_ascii=True)
+    beside = {key: value for key, value in (("last", last), ("wrong", wrong)) if value}
+    asked = json.dumps(given | beside, ensure_ascii=True)
     program = templates.text("serving/editor.py")
     return _shelled(f"{BEGIN}{shlex.quote(asked)} <<'{END}'\n{program}{END}", client.shell)
 
@@ -69,15 +76,12 @@ def _edited(command: str) -> tuple[str, Arguments] | None:
         asked = json.loads(shlex.split(first)[2])
     except (ValueError, IndexError):
         return None
-    asked.pop("last", None)
-    return EDITOR, asked
+    return EDITOR, {key: value for key, value in asked.items() if key not in ("last", "wrong")}
 
 
 def _filed(given: Arguments, files: Files) -> tuple[str, Arguments] | None:
-    """The call of a tool for files; None where none does it, as where the agent wrote what no tool takes."""
-    path = {files.path: given.get("path", "")}
-    if not isinstance(path[files.path], str):
-        return None
+    """The call of a tool for files; None where none does it."""
+    path = {files.path: given["path"]}
     match given.get("command"):
         case "view" if given.get("view_range"):
             return (files.read, path | span) if (span := _span(given["view_range"], files)) else None

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 
 from sera_cli.harness.sandbox import ROOT
 from sera_cli.types import Message
@@ -29,6 +29,6 @@ def here(text: str, folder: str) -> str:
     return _starts(folder).sub(ROOT, text) if folder not in ("/", ROOT) else text
 
 
-@cache
+@lru_cache(64)  # clients name the folder: one for each would be kept
 def _starts(folder: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w./~-]){re.escape(folder)}(?=[/\s:;,)\]}}\"'`|&<>]|\.\s|\.?$)")
