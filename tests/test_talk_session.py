@@ -68,3 +68,12 @@ def test_a_conversation_in_which_nothing_was_said_is_none(tmp_path: Path) -> Non
     assert kept(tmp_path) == []
     with pytest.raises(ConfigError, match="begin one with: sera chat"):
         find(tmp_path, "last")
+
+
+@pytest.mark.parametrize(
+    "row", ['{"kind": "turn"}', '{"kind": "messages", "messages": 3}', '{"kind": "begin", "begun": 3}'])
+def test_a_file_that_is_no_conversation_hides_no_other(tmp_path: Path, row: str) -> None:
+    (tmp_path / "broken.jsonl").write_text(f"{row}\n")
+    session = Session(tmp_path / "whole.jsonl")
+    session.note("turn", said="Mend it.", before="b")
+    assert [one.about for one in kept(tmp_path)] == ["Mend it."]

@@ -73,7 +73,6 @@ class Session:
             text = f"cannot be written ({error.strerror}); the conversation is kept there"
             raise DataError(text, self.path) from error
 
-
     def _torn(self) -> bool:
         """Whether a crash left a line without its end."""
         if not self.path.exists() or self.path.stat().st_size == 0:
@@ -92,7 +91,7 @@ def fresh(folder: Path, now: datetime) -> Session:
 
 def kept(folder: Path) -> list[Kept]:
     """All conversations in which something was said, the latest first; files that cannot be read are left out."""
-    found = (_read(path) for path in sorted(folder.glob(f"*{ENDING}"), key=lambda path: path.stat().st_mtime_ns))
+    found = (_told(path) for path in sorted(folder.glob(f"*{ENDING}"), key=lambda path: path.stat().st_mtime_ns))
     return [one for one in found if one.turns][::-1]
 
 
@@ -109,6 +108,14 @@ def find(folder: Path, name: str) -> Kept:
         if name in (one.name, one.path.stem):
             return one
     raise ConfigError(f"no conversation is called {name!r}; there are {', '.join(one.title for one in there[:5])}")
+
+
+def _told(path: Path) -> Kept:
+    """A conversation; one without turns where somebody wrote into its file what is none."""
+    try:
+        return _read(path)
+    except (KeyError, TypeError, ValueError):
+        return Kept(path=path)
 
 
 def _read(path: Path) -> Kept:
