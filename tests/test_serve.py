@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,9 @@ import pytest
 from sera_cli import config
 from sera_cli.__main__ import run
 from sera_cli.agents import registry
+from sera_cli.harness import tokens
+from tests import families
+from tests.adapters import random_adapter
 from tests.by_heart import knowing
 from tests.students import TOOLS, chat
 from tests.test_chat import CARD
@@ -34,26 +38,27 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def serving(home: Path, *flags: str, **environ: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(home: Path, *flags: str, agent: str = "shop") -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process, and the host and port that its first line names."""
-    words = [sys.executable, "-m", "sera_cli", "serve", "shop", "--backend", "here", "--port", "0", *flags]
+    words = [sys.executable, "-m", "sera_cli", "serve", agent, "--backend", "here", "--port", "0", *flags]
     process = subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "SERA_HOME": str(home), **environ},
+        env={**os.environ, "SERA_HOME": str(home)},
     )  # fmt: skip
     try:
         assert process.stdout
         line = process.stdout.readline()
-        assert line.startswith("shop@1 at http://"), process.stderr and process.stderr.read()
-        yield process, line.strip().removeprefix("shop@1 at http://").removesuffix("/v1")
+        begin = f"{agent}@1 at http://"
+        assert line.startswith(begin), process.stderr and process.stderr.read()
+        yield process, line.strip().removeprefix(begin).removesuffix("/v1")
     finally:
         process.kill()
         process.communicate()
 
 
-def asked(place: str, **headers: str) -> tuple[int, dict[str, object]]:
+def asked(place: str, model: str = "", **headers: str) -> tuple[int, dict[str, object]]:
     connection = http.client.HTTPConnection(place, timeout=60)
-    body = {"messages": chat()[:2], "tools": TOOLS, "max_tokens": 120}
+    body = {"messages": chat()[:2], "tools": TOOLS, "max_tokens": 120, "model": model}
     headers = {"Content-Type": "application/json", **headers}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
     answer = connection.getresponse()
@@ -77,6 +82,20 @@ def test_an_agent_answers_over_http_with_what_it_learned_until_ctrl_c(
         assert (process.returncode, out, "Traceback" in err) == (130, "", False)
     assert run(["agents", "list", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["served"] == []
+
+
+def test_the_base_of_an_adapter_can_be_asked_beside_it(home: Path, tmp_path: Path) -> None:
+    base = families.student("qwen3")
+    card = CARD.model_copy(update={"name": "adapted", "base": base.base, "context": base.context})
+    adapter = random_adapter(base, tmp_path / "adapter")
+    for name in filter(lambda name: (Path(base.base) / name).is_file(), tokens.FILES):
+        shutil.copyfile(Path(base.base) / name, adapter / name)
+    registry.register(home / "data", card, adapter)
+    with serving(home, agent="adapted") as (_, place):
+        status, answer = asked(place, Path(base.base).name)
+        assert (status, answer["model"]) == (200, Path(base.base).name)
+        assert asked(place, "adapted@1")[0] == 200
+        assert asked(place, "other")[0] == 404
 
 
 def test_a_key_from_a_file_is_asked_for(home: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sera_cli.agents.serving.stand import Served, ordered
+from sera_cli.agents.serving.stand import Served, base_of, ordered
 from sera_cli.errors import ConfigError
 from sera_cli.harness.wire import Wire
 from tests.test_chat import CARD
@@ -33,6 +33,7 @@ def test_adapters_of_one_base_share_a_server(tmp_path: Path) -> None:
     assert pairs["--max-lora-rank"] == "64"  # the next that it takes
     assert (pairs["--max-loras"], pairs["--max-model-len"], pairs["--tool-call-parser"]) == ("2", "32768", "hermes")
     assert pairs["--chat-template"] == f"{tmp_path}/a/chat_template.jinja"
+    assert base_of([one, two]) == pairs["--served-model-name"] == "Qwen/Qwen3-8B"
 
 
 def test_a_whole_model_is_served_under_its_agents_name(tmp_path: Path) -> None:
@@ -41,6 +42,7 @@ def test_a_whole_model_is_served_under_its_agents_name(tmp_path: Path) -> None:
     assert (told[2], pairs["--served-model-name"]) == (str(tmp_path), "shop@1")
     assert pairs["--tool-call-parser"] == "qwen3_coder"
     assert "--enable-lora" not in told
+    assert base_of([whole]) == ""
 
 
 def test_the_users_own_flags_come_last(tmp_path: Path) -> None:

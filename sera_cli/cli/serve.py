@@ -42,7 +42,7 @@ def serve(
     flags: Annotated[str, typer.Option(help="More flags for vLLM, as in a shell.", metavar="FLAGS")] = "",
     offline: Annotated[bool | None, typer.Option("--offline", help="Refuse every connection but this one's.")] = None,
 ) -> None:
-    """Serve agents to other tools.
+    """Serve agents to other tools, and the base of adapters beside them.
 
     OpenAI's chat completions and responses and Anthropic's messages, at /v1. Ctrl-C ends it, and the engine with it.
     """
@@ -74,6 +74,7 @@ def ready(
     import uvicorn
 
     from sera_cli.agents.serving.app import Server
+    from sera_cli.agents.serving.stand import base_of
     from sera_cli.agents.serving.standing import noted
     from sera_cli.cli.chat import chosen
     from sera_cli.config import home
@@ -81,8 +82,10 @@ def ready(
     served = [of(chosen(name)) for name in names]
     with listening(host, port) as place, standing(served, backend, flags, offline=offline) as engine:
         agents = {one.name: spoken(one) for one in served}
+        bare = base_of(served)
+        beside = {bare: agents[served[0].name]._replace(name=bare, model=bare)} if bare else {}
         where = f"http://{f'[{host}]' if ':' in host else host}:{place.getsockname()[1]}"
-        app = Server(agents, engine, key=key).app()
+        app = Server(agents | beside, engine, key=key).app()
         config = uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=5)
         place.listen()
         with noted(home("data"), where, [*agents]):
@@ -160,7 +163,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
 def standing(served: "Sequence[Served]", backend: str, flags: Sequence[str], *, offline: bool) -> "Iterator[Engine]":
     """The engine that writes for these agents, up, and gone on leaving."""
     from sera_cli.agents.serving.engine import Here, Remote
-    from sera_cli.agents.serving.stand import ordered
+    from sera_cli.agents.serving.stand import base_of, ordered
     from sera_cli.config import home
     from sera_cli.harness.vllm.engine import serving
     from sera_cli.harness.vllm.launch import command
@@ -174,7 +177,9 @@ def standing(served: "Sequence[Served]", backend: str, flags: Sequence[str], *, 
             say(f"note: {error}. Until then one reply at a time is written in this process", prose=True)
             backend = "here"
     if backend == "here":
-        yield Here({one.name: loaded(one) for one in served})
+        bare = base_of(served)
+        beside = {bare: loaded(served[0], bare)} if bare else {}
+        yield Here({one.name: loaded(one) for one in served} | beside)
         return
     log = home("data") / "serve.log"
     order = ordered(served, log, os.environ, flags=flags, offline=offline)
@@ -183,12 +188,14 @@ def standing(served: "Sequence[Served]", backend: str, flags: Sequence[str], *, 
         yield Remote(engine)
 
 
-def loaded(served: "Served") -> "LocalModel":
+def loaded(served: "Served", bare: str = "") -> "LocalModel":
+    """An agent in this process; or, under the name `bare`, its base without it."""
     from transformers.utils import logging
 
     from sera_cli.agents.local import LocalModel
 
     logging.disable_progress_bar()
     return LocalModel(
-        served.base, served.weights, name=served.name, context=served.card.context, spoken=served.spoken
-    )
+        served.base, None if bare else served.weights, name=bare or served.name, context=served.card.context,
+        spoken=served.spoken,
+    )  # fmt: skip

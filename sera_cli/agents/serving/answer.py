@@ -25,10 +25,10 @@ class Agent(NamedTuple):
 
 
 def find(agents: Mapping[str, Agent], name: str) -> Agent:
-    """The agent that a client names; where one alone is served, no name at all names it too."""
+    """The agent that a client names; no name at all names the first."""
     if name in agents:
         return agents[name]
-    if not name and len(agents) == 1:
+    if not name:
         return next(iter(agents.values()))
     raise Refused("unknown", f"there is no model {name!r}; served are {', '.join(agents)}")
 

@@ -37,6 +37,12 @@ def together(agents: Sequence[Served]) -> str:
     return next(iter(models))
 
 
+def base_of(agents: Sequence[Served]) -> str:
+    """What the base of adapters is called, which can be asked beside them; "" for a whole model, which has none."""
+    model = next((one.base for one in agents if one.adapter), "")
+    return Path(model).resolve().name if model and Path(model).is_dir() else model
+
+
 def ordered(
     agents: Sequence[Served], log: Path, environ: Mapping[str, str], *, flags: Sequence[str] = (), offline: bool = False
 ) -> Order:
