@@ -1,9 +1,12 @@
 """What is shown of a turn, where no terminal breaks lines."""
 
 import json
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
+from sera_cli.cli.talk import screen as screens
 from sera_cli.cli.talk.keys import answer
 from sera_cli.cli.talk.screen import Screen, cut, in_words, painted
 from sera_cli.harness.loop import NO_CALL
@@ -31,6 +34,20 @@ def test_a_reply_is_shown_as_it_comes_its_thinking_on_one_line(capsys: pytest.Ca
     screen.replied(says("It is 2."))
     assert shown(capsys) == "· I look. … 2 lines, /think\nIt is 2.\n"
     assert screen.thought == THOUGHT
+
+
+def test_a_folded_thought_tells_how_long_it_grows_where_there_is_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = StringIO()
+    terminal = Console(file=heard, force_terminal=True, width=60, color_system=None, _environ={"TERM": "xterm"})
+    monkeypatch.setattr(screens, "err", lambda: terminal)
+    screen = Screen()
+    for _ in range(60):
+        hear(screen, Heard("thinking", "why "))
+    hear(screen, Heard("said", "So."))
+    screen.over()
+    assert heard.getvalue() == (
+        "· " + "why " * 9 + "\x1b7 … 25 words\x1b[K\x1b8\x1b7 … 50 words\x1b[K\x1b8\x1b[K… /think\nSo.\n"
+    )
 
 
 def test_a_thought_that_fits_on_a_line_is_all_shown(capsys: pytest.CaptureFixture[str]) -> None:

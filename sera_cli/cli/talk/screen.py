@@ -22,6 +22,12 @@ CHANGED = 80
 TAIL = 24
 """Columns kept free for what is said at the end of a folded thought."""
 
+BEAT = 100
+"""Letters of a thought that is folded after which its words are counted anew, so that something moves."""
+
+SAVE, RESTORE, CLEAR = "\x1b7", "\x1b8", "\x1b[K"
+"""Where a terminal's cursor stands is kept, and taken again; the rest of its line is emptied."""
+
 COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 HIDDEN = ("Cf", "Zl", "Zp", "Co", "Cn")
 NOT_RUN = "This was not run"
@@ -37,6 +43,7 @@ class Screen:
         self._phase: Literal["", "thinking", "said"] = ""
         self._heard: set[str] = set()
         self._status: Status | None = None
+        self._counted = False
 
     def wait(self, what: str = "writing") -> None:
         """Something moves in a terminal until there is more to show."""
@@ -113,12 +120,24 @@ class Screen:
             self._flow(self.thought[len(before):], "dim")
         else:
             self._put(folded(self.thought)[len(folded(before)):])
+            self._count(before)
+
+    def _count(self, before: str) -> None:
+        """How long a thought is by now, behind what is shown of it: the end of the thought takes that place."""
+        hidden = folded(self.thought) == folded(before) and len(self.thought) // BEAT > len(before) // BEAT
+        if hidden and err().is_terminal and not err().is_dumb_terminal:
+            err().file.write(f"{SAVE} … {len(self.thought.split())} words{CLEAR}{RESTORE}")
+            err().file.flush()
+            self._counted = True
 
     def _enter(self, phase: Literal["", "thinking", "said"]) -> None:
         if self._phase == phase:
             return
         self._stir()
         if self._phase == "thinking" and not self.unfolded:
+            if self._counted:
+                err().file.write(CLEAR)
+            self._counted = False
             self._put(rest(self.thought))
         if self._phase:
             self._flow.end()
