@@ -20,7 +20,7 @@ def test_processes_take_the_first_of_the_visible_gpus(visible, seen, monkeypatch
 
 
 def test_cores_are_shared_out_unless_the_user_says_how_many(monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert int(launch.environment(Layout(kind="ddp", processes=10_000))["OMP_NUM_THREADS"]) == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert launch.environment(TWO)["OMP_NUM_THREADS"] == "7"
