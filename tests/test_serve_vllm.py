@@ -144,13 +144,19 @@ def test_thirty_two_clients_at_once_are_each_answered(place: tuple[str, Remote])
         assert list(pool.map(ask, [1, 2] * 16)) == ['{"command": "ls 1"}', '{"command": "ls 2"}'] * 16
 
 
-def test_a_crash_in_mid_stream_is_told_and_the_next_request_is_answered(place: tuple[str, Remote]) -> None:
+def test_a_crash_in_mid_stream_is_told_and_the_next_request_is_answered(
+    place: tuple[str, Remote], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reply is noise that goes on as long as there is room, so that it cannot end before the engine does."""
+    asked = engines._asked
+    endless = {"ignore_eos": True, "stop_token_ids": []}
+    monkeypatch.setattr(engines, "_asked", lambda prompt, sampling: asked(prompt, sampling) | endless)
     url, _ = place
     client = anthropic.Anthropic(base_url=url, api_key="none", max_retries=0, timeout=300)
     said: Any = {"messages": [{"role": "user", "content": "Go."}], "model": "base"}
-    said["extra_body"] = {"temperature": 1.0}
+    said["extra_body"] = {"temperature": 1.0, "seed": 1}
     with pytest.raises(anthropic.APIStatusError, match="the engine went away while it wrote"):
         for number, _ in enumerate(client.messages.create(**said, max_tokens=20_000, stream=True)):
-            if number == 20:
+            if number == 3:
                 os.kill(servers()[0], signal.SIGKILL)
     assert client.messages.create(**said, max_tokens=3).usage.output_tokens == 3
