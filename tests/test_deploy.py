@@ -93,7 +93,7 @@ def test_modal_reads_the_app_that_is_written(tmp_path: Path) -> None:
     assert isinstance(app.app, modal.App) and app.app.name == "sera-my-shop-v2"
     runs = app.serve._spec_
     assert runs.gpus == "H100:2"
-    assert sorted(runs.volumes) == ["/root/.cache/huggingface", "/root/.cache/vllm", "/weights"]
+    assert sorted(runs.volumes) == ["/cache/huggingface", "/cache/vllm", "/weights"]
     assert len(runs.secrets) == 2
     assert list(made.command) == app.COMMAND
     assert dict(pairwise(app.COMMAND))["--lora-modules"] == "My_Shop.v2@3=/weights/My_Shop.v2-3/agent"
