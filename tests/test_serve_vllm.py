@@ -151,12 +151,19 @@ def test_a_crash_in_mid_stream_is_told_and_the_next_request_is_answered(
     asked = engines._asked
     endless = {"ignore_eos": True, "stop_token_ids": []}
     monkeypatch.setattr(engines, "_asked", lambda prompt, sampling: asked(prompt, sampling) | endless)
+    pieces, killed = engines._pieces, list[int]()
+
+    def killing(event: dict[str, Any]) -> Iterator[engines.Piece]:
+        if not killed and any(choice.get("text") for choice in event["choices"]):
+            killed.append(servers()[0])
+            os.kill(killed[0], signal.SIGKILL)
+        return pieces(event)
+
+    monkeypatch.setattr(engines, "_pieces", killing)
     url, _ = place
     client = anthropic.Anthropic(base_url=url, api_key="none", max_retries=0, timeout=300)
     said: Any = {"messages": [{"role": "user", "content": "Go."}], "model": "base"}
     said["extra_body"] = {"temperature": 1.0}
     with pytest.raises(anthropic.APIStatusError, match="the engine went away while it wrote"):
-        for number, _ in enumerate(client.messages.create(**said, max_tokens=20_000, stream=True)):
-            if number == 3:
-                os.kill(servers()[0], signal.SIGKILL)
+        list(client.messages.create(**said, max_tokens=20_000, stream=True))
     assert client.messages.create(**said, max_tokens=3).usage.output_tokens == 3
