@@ -1,18 +1,10 @@
 """The benchmark of training at a size that a CPU can do, so that what a GPU will run is known to run."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
 
-
-def bench():
-    """tests/bench/train.py, which is no package's."""
-    spec = importlib.util.spec_from_file_location("bench_train", Path(__file__).parent / "bench" / "train.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.benches import bench
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -20,7 +12,7 @@ def bench():
 def test_the_plan_comes_first_then_the_peak_then_ours_then_trls(method, capsys):
     asked = ["--shape", "tiny", "--device", "cpu", "--steps", "1", "--batch", "2", "--method", method, "--json"]
 
-    assert bench().main(asked) == 0
+    assert bench("train").main(asked) == 0
 
     foretold, peak, ours, plain = map(json.loads, capsys.readouterr().out.splitlines())
     assert foretold["fits"] and ["longest", "256 tokens"] in foretold["foretold"]
@@ -34,7 +26,7 @@ def test_the_plan_comes_first_then_the_peak_then_ours_then_trls(method, capsys):
 def test_without_a_gpu_it_says_so_in_a_line(capsys, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
 
-    assert bench().main(["--shape", "8b"]) == 2
+    assert bench("train").main(["--shape", "8b"]) == 2
 
     assert capsys.readouterr().err == (
         "error: no GPU is visible here; the same code runs at a small size with --shape tiny --device cpu\n")
@@ -43,7 +35,7 @@ def test_without_a_gpu_it_says_so_in_a_line(capsys, monkeypatch):
 def test_about_a_quarter_of_a_row_is_learned():
     import random
 
-    made = bench()
+    made = bench("train")
     ids = made.array("i", range(1, 32769))
     labels = made.labels(ids, random.Random(0))
 

@@ -1,8 +1,6 @@
 """The formulas of memory, beside a training of which every storage is counted."""
 
-import importlib.util
 from itertools import accumulate
-from pathlib import Path
 
 import pytest
 
@@ -10,6 +8,7 @@ from sera_cli.train.footprint import GIB, checkpoint, memory, result, trainable
 from sera_cli.train.layout import Layout
 from sera_cli.train.recipe import recipe
 from sera_cli.train.shape import STUDENTS, measure, measured
+from tests.benches import bench
 
 S = dict(STUDENTS)
 LORA, FULL, QLORA = recipe("lora-8b"), recipe("paper-8b"), recipe("qlora-32b")
@@ -17,14 +16,6 @@ WIDE = {"vocab_size": 20_000, "hidden_size": 512, "intermediate_size": 1536, "ti
 """Of which the loss takes more than a layer."""
 DEEP = {"vocab_size": 300, "hidden_size": 768, "intermediate_size": 3072, "tie_word_embeddings": False}
 """Of which a layer takes more."""
-
-
-def bench():
-    """tests/bench/plan.py, which is no package's."""
-    spec = importlib.util.spec_from_file_location("bench_plan", Path(__file__).parent / "bench" / "plan.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -44,7 +35,7 @@ def test_what_is_planned_is_what_a_training_takes(one, precision, checkpointing,
     changed = {"rank": one.rank and 8, "checkpointing": checkpointing, "precision": precision}
     one = one.model_copy(update=changed)
 
-    found = bench().counted(config, one, tokens, half=precision == "bfloat16")
+    found = bench("plan").counted(config, one, tokens, half=precision == "bfloat16")
     told = memory(measured(config), one, Layout(tokens=tokens))
 
     assert {name: getattr(told, name) for name in ("adapter", "gradients", "optimizer")} == {
@@ -60,7 +51,7 @@ def test_what_is_counted_is_what_an_allocator_is_asked_for(one):
     from torch.profiler import ProfilerActivity, profile
     from transformers import Qwen3Config
 
-    made = bench()
+    made = bench("plan")
     config = Qwen3Config(
         vocab_size=2000, hidden_size=256, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2,
         head_dim=64, intermediate_size=768,
@@ -82,7 +73,7 @@ def test_what_is_planned_is_what_one_of_eight_takes(one):
 
     config = Qwen3Config(num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2, head_dim=128, **DEEP)
 
-    found = bench().counted(config, one, 16384, gpus=8)
+    found = bench("plan").counted(config, one, 16384, gpus=8)
     told = memory(measured(config), one, Layout(kind="fsdp2", processes=8, tokens=16384))
 
     assert told.allocated == pytest.approx(sum(found.values()), rel=0.1)

@@ -9,6 +9,7 @@ from sera_cli import errors
 from sera_cli.errors import DataError, ModelError, SeraError
 from sera_cli.harness import strays
 from sera_cli.harness.vllm import guard
+from sera_cli.harness.vllm.engine import end
 from sera_cli.train.layout import Layout, command
 from sera_cli.train.worker import Ended, ended
 
@@ -34,7 +35,7 @@ def launch(folder: Path, layout: Layout) -> None:
     try:
         code = process.wait()
     finally:
-        _end(process)
+        end(process)
     if code:
         raise _failure(folder, log, code)
 
@@ -53,17 +54,6 @@ def gpus(count: int) -> list[str]:
     """The first so many of the visible GPUs, by the numbers or names that the user calls them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
     return visible.split(",")[:count]
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """The guard ends what it started when its stdin closes."""
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        process.wait(2 * guard.GRACE)
-    except subprocess.TimeoutExpired:  # something that not even SIGKILL ends, as a driver that hangs
-        process.kill()
-        process.wait()
 
 
 def _failure(folder: Path, log: Path, code: int) -> SeraError:

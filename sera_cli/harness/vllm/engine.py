@@ -237,10 +237,11 @@ def _guarded(order: Order, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     try:
         yield process
     finally:
-        _end(process)
+        end(process)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Ends a guard, which ends what it started when its stdin closes."""
     assert process.stdin is not None
     process.stdin.close()
     try:
