@@ -155,6 +155,7 @@ def test_a_repository_cannot_say_where_code_and_keys_go(
     ("options", "said"),
     [
         (["--here", "-p", "x"], "--here asks about each command and edit, and nobody is at the terminal; leave it out"),
+        (["--here", "--at", "HEAD~0"], "--here works on the files as they are, not at HEAD~0; leave one of the two"),
         (["--here", "--yolo"], "--yolo asks for nothing, so it is for the sandbox; leave it out here"),
         (["--resume", "last"], "no conversation is kept in"),
     ],

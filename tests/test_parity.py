@@ -174,6 +174,14 @@ def test_losses_that_part_are_said_and_end_with_an_error(
     assert not json.loads(capsys.readouterr().out)["agrees"]
 
 
+def test_a_loss_that_is_no_number_is_null_in_json():
+    lost = Parity(pairs=(Pair(step=1, trl=2.0, plain=math.nan),), tolerance=0.02)
+    assert verb.told(lost) == {
+        "steps": [{"step": 1, "trl": 2.0, "plain": None, "difference": None}],
+        "largest_difference": None, "tolerance": 0.02, "agrees": False,
+    }
+
+
 def test_it_takes_one_step_at_least(prepared, capsys: pytest.CaptureFixture[str]):
     assert door.run([*prepared[1], "--parity", "0"]) == 2
     assert "--parity" in capsys.readouterr().err

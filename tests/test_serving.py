@@ -100,12 +100,21 @@ def test_a_body_too_large_is_refused_before_it_is_read_whole() -> None:
          "messages[0].content[0] is of type []: the agent reads text alone"),
         ("/v1/messages", BODY, 400, "max_tokens: Field required"),
         ("/v1/responses", {"input": "x", "previous_response_id": "r"}, 400, "previous_response_id: this server keeps"),
+        ("/v1/bogus", BODY, 404, "there is no POST /v1/bogus here; there are POST /v1/chat/completions, "),
+        ("/v1/models", BODY, 405, "there is no POST /v1/models here; there are "),
     ],
 )
 def test_what_cannot_be_answered_is_one_sentence(path: str, body: object, status: int, said: str) -> None:
     with served(Scripted()) as url:
         found, answer = post(url, path, body)
     assert (found, told(answer)[: len(said)]) == (status, said)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_who_names_no_model_is_told_which_one_answers(path: str) -> None:
+    unnamed = {key: value for key, value in PATHS[path].items() if key != "model"}
+    with served(Scripted()) as url:
+        assert post(url, path, unnamed)[1]["model"] == "shop@1"
 
 
 def test_a_conversation_too_long_is_told_in_the_words_that_clients_act_on() -> None:

@@ -70,7 +70,7 @@ def chat(
         setting = Setting(settings.config, checkout, folder / f"{session.stem}.spend")
         working.guard(repo, checkout, settings, addresses(name, setting), remote=is_remote(name))
         if here or (kept and kept.place == "here"):
-            _may_be_here(kept, yolo=yolo)
+            _may_be_here(kept, at, yolo=yolo)
             place = stack.enter_context(working.here(checkout, folder, session.stem, kept))
         else:
             alone = yolo or (is_remote(name) and not asked)
@@ -92,7 +92,9 @@ def chat(
             _keep(place, home / "chat.patch", repo)
 
 
-def _may_be_here(kept: "Kept | None", *, yolo: bool) -> None:
+def _may_be_here(kept: "Kept | None", at: str, *, yolo: bool) -> None:
+    if at != "HEAD":
+        raise ConfigError(f"--here works on the files as they are, not at {at}; leave one of the two out")
     if kept and kept.place == "copy":
         raise ConfigError(f"{kept.title} worked in a copy; leave out --here")
     if yolo:

@@ -1,6 +1,7 @@
 """`sera train`, and what it may be asked beside what any verb on the road may: `--parity N`."""
 
 import inspect
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -62,10 +63,16 @@ def compared(asked: Asked, steps: int) -> "Parity":
 
 
 def told(found: "Parity") -> dict[str, Any]:
+    """For JSON, which has no word for a loss that is no number."""
+    steps = [pair.model_dump() | {"difference": pair.apart} for pair in found.pairs]
     return {
-        "steps": [pair.model_dump() | {"difference": pair.apart} for pair in found.pairs],
-        "largest_difference": found.worst.apart, "tolerance": found.tolerance, "agrees": found.agrees,
+        "steps": [{key: _number(value) for key, value in step.items()} for step in steps],
+        "largest_difference": _number(found.worst.apart), "tolerance": found.tolerance, "agrees": found.agrees,
     }  # fmt: skip
+
+
+def _number(value: float) -> float | None:
+    return value if isfinite(value) else None
 
 
 def screen(found: "Parity") -> None:

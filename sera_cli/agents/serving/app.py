@@ -50,7 +50,8 @@ class Server:
                 Route("/v1/models", self._guarded(chat_completions, self._models)),
                 Route("/metrics", self._guarded(chat_completions, self._metrics)),
                 Route("/health", self._health),
-            ]
+            ],
+            exception_handlers={404: _nowhere, 405: _nowhere},
         )
 
     @contextmanager
@@ -139,6 +140,7 @@ class Asking:
     async def _answer(self, asked: Asked, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """The reply, streamed or whole. Raises Refused as long as nothing of it was sent."""
         answer = await rendered(asked, self._server.agents)
+        asked = asked.model_copy(update={"model": asked.model or answer.agent.name})
         async with aclosing(self._measured(answer)) as pieces:
             if asked.stream:
                 return await self._stream(asked, answer, pieces, send)
@@ -242,6 +244,14 @@ def _json(content: dict[str, Any], status: int = 200, headers: Mapping[str, str]
 
     sent = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     return Response(sent, status, headers, media_type="application/json")
+
+
+async def _nowhere(request: "Request", error: Exception) -> "Response":
+    """What is asked of an address that no API has, or in a way that it has not."""
+    places = f"there are POST {', '.join(APIS)} and /v1/messages/count_tokens, GET /v1/models, /metrics and /health"
+    text = f"there is no {request.method} {request.url.path} here; {places}"
+    told = {"message": text, "type": "invalid_request_error", "param": None, "code": "not_found"}
+    return _json({"error": told}, getattr(error, "status_code", 404))
 
 
 def _refusal(api: Api, refused: Refused) -> "Response":
