@@ -1,0 +1,1 @@
+"""Agent in, numbers out: benchmark instances, their environments, rollouts, grades, statistics."""
