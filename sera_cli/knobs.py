@@ -221,6 +221,26 @@ class Env(Value):
     network: bool = knob(False, "Let the build of the environment use the network.")
 
 
+class Eval(Value):
+    """How the agent is measured, against the model that it came from."""
+
+    after: bool = knob(
+        False, "Let specialize end with a measurement of base, agent and teacher, which the agent's card tells.",
+        flag="--evaluate")
+    bench: Literal["auto", "replay", "soft"] = knob(
+        "auto", "replay is the repository's own past with its tests; soft asks for changes to the functions that were "
+        "held out, and counts the lines found again; auto is replay where `sera bench build` has made it.")
+    seeds: int = knob(3, "How often each task is tried, each time with another seed.", ge=1)
+    limit: int = knob(0, "The most tasks. 0: all of a benchmark, and 100 soft ones, or 8 in a rehearsal.", ge=0)
+    steps: int = knob(0, "The most steps of one rollout. 0: as many as rollout.steps.", ge=0)
+    temperature: float = knob(0.6, "Sampling temperature; at 0 all seeds of a task are much alike.", ge=0, le=2)
+    teacher: Literal["auto", "yes", "no"] = knob(
+        "auto", "Measure the teacher too; auto does where it costs nothing, or what is left of cost.max holds it.")
+    heldout: int = knob(
+        5, "Functions in a hundred that no trajectory starts from, rounded, at least one: soft tasks are about them.",
+        ge=1, le=50)
+
+
 class Agent(Value):
     """What comes out."""
 
@@ -240,6 +260,7 @@ class Config(Value):
     cost: Cost = Cost()
     privacy: Privacy = Privacy()
     env: Env = Env()
+    eval: Eval = Eval()
     agent: Agent = Agent()
 
 

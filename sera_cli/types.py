@@ -222,8 +222,32 @@ class Sample(Record):
         return self.kept / self.steps if self.steps else 1.0
 
 
+class Evaluation(Value):
+    """How one model did on a benchmark: the mean score of its attempts, with the 95 % interval over tasks.
+
+    `who` is "" for the agent of the card itself, else the base or the teacher that it was measured beside. `score` says
+    what is counted: tasks resolved, or, as a proxy of that, the share of a known change's lines that was found again
+    (SERA paper, section 5.2). `sd` is that of the means of the seeds, None of a single one. `verdict` is the agent's
+    difference to this one in words. `digest` covers all that decides the result but the model's weights.
+    """
+
+    who: str = ""
+    bench: str
+    score: Literal["resolved", "recall"]
+    tasks: int
+    seeds: int
+    mean: float
+    low: float
+    high: float
+    sd: float | None = None
+    verdict: str = ""
+    digest: str
+    created: str = ""
+
+
 class AgentCard(Value):
-    """What the registry knows of an agent. Paths are absolute; `scores` holds losses and rates by name.
+    """What the registry knows of an agent. Paths are absolute; `scores` holds losses and rates by name, `evaluations`
+    what came of benchmarks, of each the newest.
 
     `merged` says why an adapter was added into its base, empty where the weights are as training left them.
     """
@@ -245,6 +269,7 @@ class AgentCard(Value):
     thinking: str = "fold"
     rehearsal: bool = False
     scores: dict[str, float] = {}
+    evaluations: tuple[Evaluation, ...] = ()
     base_license: str = ""
     data_license: str = ""
     merged: str = ""

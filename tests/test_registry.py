@@ -9,7 +9,7 @@ import yaml
 from sera_cli.agents import registry
 from sera_cli.errors import ConfigError, DataError
 from sera_cli.harness.wire.family import Wire
-from sera_cli.types import AgentCard
+from sera_cli.types import AgentCard, Evaluation
 
 CARD = AgentCard(
     name="flask", version=0, created="2026-11-20T12:00:00Z", base="Qwen/Qwen3-8B", method="lora",
@@ -179,6 +179,35 @@ def test_the_model_card_says_how_the_agent_speaks_and_is_served(family, calls, p
     assert f"--tool-call-parser {parser} " in text
     assert "| thinking | alone before a call; commentary became thinking where there was none |" in text
     assert "\n\n\n" not in text
+
+
+SOFT = Evaluation(bench="soft", score="recall", tasks=44, seeds=3, mean=0.5, low=0.4, high=0.625, sd=0.01, digest="")
+BASE = SOFT.model_copy(update={"who": "Qwen3-8B", "mean": 0.25, "low": 0.2, "high": 0.3, "sd": None, "verdict": "up"})
+
+
+def test_what_was_measured_stands_in_both_cards_and_the_newest_of_a_benchmark_wins(tmp_path, weights):
+    card = registry.register(tmp_path, CARD, weights)
+    past = SOFT.model_copy(update={"bench": "replay", "score": "resolved"})
+
+    registry.measured(tmp_path, card, [past])
+    registry.measured(tmp_path, card, [SOFT.model_copy(update={"mean": 0.1})])
+    told = registry.measured(tmp_path, card, [SOFT, BASE])
+
+    assert told.evaluations == (past, SOFT, BASE)
+    assert registry.find(tmp_path, "flask") == told
+    people = (registry.folder(tmp_path, card) / "README.md").read_text()
+    assert "\n| soft | this agent | recall | 0.500 | 0.400 to 0.625 | 0.010 | 44 | 3 |  |\n" in people
+    assert "\n| soft | Qwen3-8B | recall | 0.250 | 0.200 to 0.300 |  | 44 | 3 | up |\n" in people
+    assert "a\nproxy for tasks resolved, not a count of them" in people
+
+
+def test_a_card_from_before_there_were_evaluations_has_none(tmp_path, weights):
+    file = registry.folder(tmp_path, registry.register(tmp_path, CARD, weights)) / "card.toml"
+    file.write_text("".join(line for line in file.open() if not line.startswith("evaluations")))
+
+    assert registry.find(tmp_path, "flask").evaluations == ()
+    assert "## Evaluation" not in registry.model_card(CARD)
+    assert "\n\n\n" not in registry.model_card(CARD.model_copy(update={"evaluations": (SOFT, BASE)}))
 
 
 def test_an_agent_speaks_as_its_card_says(tmp_path, weights):

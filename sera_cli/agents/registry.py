@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,8 @@ from pydantic import ValidationError
 from sera_cli import templates
 from sera_cli.errors import ConfigError, DataError
 from sera_cli.harness.wire.family import PARSERS, Wire
-from sera_cli.types import AgentCard
+from sera_cli.store import atomically
+from sera_cli.types import AgentCard, Evaluation
 
 METHODS = {
     "full": "all parameters", "lora": "LoRA on all linear layers",
@@ -79,6 +80,19 @@ def folder(home: Path, card: AgentCard) -> Path:
     return home / "agents" / card.name / str(card.version)
 
 
+def measured(home: Path, card: AgentCard, found: Sequence[Evaluation]) -> AgentCard:
+    """Writes what was measured into the agent's card, in place of what it told of these benchmarks, and returns it.
+
+    Raises DataError when the card cannot be written; then the old one stays.
+    """
+    benches = {one.bench for one in found}
+    kept = tuple(one for one in find(home, f"{card.name}@{card.version}").evaluations if one.bench not in benches)
+    told = card.model_copy(update={"evaluations": (*kept, *found)})
+    for name, text in _cards(told).items():
+        atomically(folder(home, card) / name, text.encode("utf-8"))
+    return told
+
+
 def spoken(card: AgentCard) -> Wire:
     """How the agent reads and writes. Raises ConfigError for a card of a family that this sera does not know."""
     try:
@@ -105,8 +119,8 @@ def model_card(card: AgentCard) -> str:
     """The Hugging Face model card: what the agent is, for people elsewhere; without paths of this machine."""
     return templates.render(
         "cards/model.md", card=card, base=portable(card.base), repository=portable(card.repository),
-        scores=sorted(card.scores.items()), parser=PARSERS[spoken(card).family], thinking=THINKING[card.thinking],
-        methods=METHODS,
+        scores=sorted(card.scores.items()), evaluations=card.evaluations, parser=PARSERS[spoken(card).family],
+        thinking=THINKING[card.thinking], methods=METHODS,
     ) + "\n"
 
 
@@ -116,12 +130,10 @@ def portable(place: str) -> str:
 
 
 def _placed(copy: Path, shelf: Path, card: AgentCard) -> AgentCard:
-    import tomli_w
-
     while True:
         numbered = card.model_copy(update={"version": max(_versions(shelf), default=0) + 1})
-        (copy / "card.toml").write_text(tomli_w.dumps(numbered.model_dump()), encoding="utf-8")
-        (copy / "README.md").write_text(model_card(numbered), encoding="utf-8")
+        for name, text in _cards(numbered).items():
+            (copy / name).write_text(text, encoding="utf-8")
         for file in filter(Path.is_file, copy.rglob("*")):
             _flush(file)
         try:
@@ -131,6 +143,13 @@ def _placed(copy: Path, shelf: Path, card: AgentCard) -> AgentCard:
                 continue  # another one took this version first
             raise
         return numbered
+
+
+def _cards(card: AgentCard) -> dict[str, str]:
+    """The card for us and the card for people, by the names of their files."""
+    import tomli_w
+
+    return {"card.toml": tomli_w.dumps(card.model_dump(exclude_none=True)), "README.md": model_card(card)}
 
 
 def _flush(file: Path) -> None:

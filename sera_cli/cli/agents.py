@@ -12,7 +12,7 @@ from sera_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     from sera_cli.agents.export import Exported
-    from sera_cli.types import AgentCard
+    from sera_cli.types import AgentCard, Evaluation
 
 app = typer.Typer(help="The registered agents.", no_args_is_help=True)
 
@@ -172,6 +172,15 @@ def about(card: "AgentCard") -> dict[str, object]:
 
 def lines(card: "AgentCard") -> list[tuple[str, str]]:
     """An agent's card as (key, text), scores one by one."""
-    plain = {key: value for key, value in about(card).items() if key not in ("name", "version", "scores")}
+    apart = ("name", "version", "scores", "evaluations")
+    plain = {key: value for key, value in about(card).items() if key not in apart}
     said = [(key.replace("_", " "), str(value)) for key, value in plain.items()]
-    return said + [(key.replace("_", " "), f"{value:.3f}") for key, value in card.scores.items()]
+    said += [(key.replace("_", " "), f"{value:.3f}") for key, value in card.scores.items()]
+    return said + [(f"{one.bench}{', ' + one.who if one.who else ''}", in_words(one)) for one in card.evaluations]
+
+
+def in_words(one: "Evaluation") -> str:
+    """What came of a benchmark: `recall 0.412 (95 % 0.350 to 0.474), 44 tasks, 3 seeds, sd 0.012; better`."""
+    spread = "" if one.sd is None else f", sd {one.sd:.3f}"
+    known = f"{one.score} {one.mean:.3f} (95 % {one.low:.3f} to {one.high:.3f}), {one.tasks} tasks, {one.seeds} seeds"
+    return known + spread + (f"; the agent beside it: {one.verdict}" if one.verdict else "")

@@ -108,6 +108,8 @@ def ask(
     offline: Annotated[
         bool | None, typer.Option("--offline", help="Refuse every connection but those to the teacher.")] = None,
     name: Annotated[str | None, typer.Option(help="The agent's name in the registry.")] = None,
+    evaluate: Annotated[
+        bool | None, typer.Option("--evaluate", help="End with base, agent and teacher on a benchmark.")] = None,
     run: Annotated[str, typer.Option(help="Name of the run.", show_default="from commit and settings")] = "",
     seed: Annotated[int | None, typer.Option(help="Same seed, same work.")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Rollouts at the same time.")] = None,
@@ -127,7 +129,8 @@ def ask(
         "teacher.model": teacher, "teacher.url": teacher_url, "student.model": student,
         "train.method": method, "train.recipe": recipe, "train.report_to": report_to,
         "generate.samples": samples, "generate.seed": seed,
-        "verify.threshold": threshold, "agent.name": name, "rollout.jobs": jobs, "rollout.sandbox": sandbox,
+        "verify.threshold": threshold, "agent.name": name, "eval.after": evaluate,
+        "rollout.jobs": jobs, "rollout.sandbox": sandbox,
         "generate.commits": commits, "generate.since": since, "generate.focus": " ".join(focus) if focus else None,
         "generate.language": " ".join(language) if language else None, "generate.limit": limit,
         "generate.demonstrations": None if demos is None else str(demos.absolute()),

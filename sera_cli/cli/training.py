@@ -216,6 +216,6 @@ def _data_license(job: Job, alpha: float) -> str:
 
 
 def _same(one: "AgentCard", other: "AgentCard") -> bool:
-    """Whether two cards are of the same weights: all but the version and the date agree."""
-    apart = {"version": 0, "created": ""}
+    """Whether two cards are of the same weights: all agrees but the version, the date, and what was measured since."""
+    apart = {"version": 0, "created": "", "evaluations": ()}
     return one.model_copy(update=apart) == other.model_copy(update=apart)
