@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from threading import Lock
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -113,6 +113,33 @@ def line(record: Record) -> bytes:
     return record.model_dump_json().encode() + b"\n"
 
 
+class Kept(Generic[Made]):
+    """A file of records that threads may share: what it holds is given as it is, what it lacks is made and is on disk
+    before it is given. Two threads that ask for the same item at once are for the caller to keep apart.
+
+    `places`, what `index` says of the file, spares reading it all, and is kept up to date.
+    """
+
+    def __init__(self, path: Path, kind: type[Made], places: dict[str, Place] | None = None) -> None:
+        self.places = index(path, kind) if places is None else places
+        self._path, self._kind, self._append = path, kind, _appender(path, kind)
+
+    def place(
+        self, item: Item, work: Callable[[Item, int], Made], *, retry_failed: bool = False,
+        fits: Callable[[Item, Made], bool] | None = None,
+    ) -> Place:  # fmt: skip
+        """Where the item's record lies. Made by `work(item, attempt)` where there is none, or none that will do."""
+        old = self.places.get(item.id)
+        if old is not None and not (retry_failed and old.failed) and (fits is None or fits(item, self.at(old))):
+            return old
+        self.places[item.id] = made = self._append(work(item, old.attempt + 1 if old else 1))
+        return made
+
+    def at(self, place: Place) -> Made:
+        """The record that lies there."""
+        return at(self._path, self._kind, place)
+
+
 def grow(
     path: Path,
     kind: type[Made],
@@ -134,22 +161,17 @@ def grow(
     are in the pool at once, so that calls that share it take turns. An item whose id came before is passed over.
     `places`, what `index` says of the file, spares reading it all, and is kept up to date.
     """
-    places = index(path, kind) if places is None else places
-    append = _appender(path, kind)
+    kept = Kept(path, kind, places)
     waiting: deque[tuple[Item, Future[Place]]] = deque()
     busy: set[Future[Place]] = set()
     seen: set[str] = set()
 
     def make(item: Item) -> Place:
-        old = places.get(item.id)
-        stale = old and ((retry_failed and old.failed) or (fits is not None and not fits(item, at(path, kind, old))))
-        if old is None or stale:
-            places[item.id] = old = append(work(item, old.attempt + 1 if old else 1))
-        return old
+        return kept.place(item, work, retry_failed=retry_failed, fits=fits)
 
     def oldest() -> tuple[Item, Made]:
         item, made = waiting.popleft()
-        return item, at(path, kind, made.result())
+        return item, kept.at(made.result())
 
     try:
         for item in items:

@@ -117,6 +117,22 @@ def test_records_are_found_in_an_order_of_ones_own_the_last_of_an_id_alone(tmp_p
     assert list(store.ordered(tmp_path / "none.jsonl", Verdict, "a")) == []
 
 
+def test_a_file_that_threads_share_gives_what_it_holds_and_makes_what_it_lacks_once(tmp_path: Path) -> None:
+    path, made = tmp_path / "verdicts.jsonl", list[str]()
+
+    def work(task: Task, attempt: int) -> Verdict:
+        made.append(task.id)
+        return verdict(task.id, attempt)
+
+    kept = store.Kept(path, Verdict)
+    with ThreadPoolExecutor(4) as pool:
+        first = list(pool.map(lambda one: kept.at(kept.place(one, work)), map(item, "abcd")))
+    assert [one.id for one in first] == list("abcd")
+    again = store.Kept(path, Verdict)
+    assert [again.at(again.place(one, work)).id for one in map(item, "dcba")] == list("dcba")
+    assert sorted(made) == list("abcd")
+
+
 def test_a_torn_header_is_a_new_file(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
     path = tmp_path / "v.jsonl"
     path.write_bytes(b'{"sera": 1, "ki')
