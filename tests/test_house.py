@@ -15,6 +15,7 @@ ROOMS = ("svg", "data", "train", "agents", "evaluate")
 HEAVY = {
     "accelerate", "datasets", "docker", "git", "httpcore", "httpx", "peft", "safetensors", "tokenizers", "torch",
     "transformers", "trl", "jinja2", "matplotlib", "numpy", "prompt_toolkit", "tenacity", "certifi", "trackio", "wandb",
+    "pyarrow", "scipy", "swebench", "yaml",
 }
 STAGES = {"functions", "explored", "issues", "reproduced", "verdicts", "samples"}
 CONSOLE = "sera_cli.console"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sera_cli.errors import Cancelled, ConfigError, SandboxError
-from sera_cli.harness.sandbox import Bounds, Maker, Sandbox, Terms, bubblewrap, choose, folder, places
+from sera_cli.harness.sandbox import Bounds, Maker, Sandbox, Shown, Terms, bubblewrap, choose, folder, places
 from sera_cli.harness.sandbox.bubblewrap import BubblewrapSandbox
 from sera_cli.harness.sandbox.folder import FolderSandbox
 from sera_cli.harness.sandbox.private import remove
@@ -499,3 +499,30 @@ def test_a_file_and_all_processes_together_may_only_grow_so_large(kind: Maker, b
         hungry = sandbox.run("python -c 'bytearray(b\"x\") * (1 << 29)'", WAIT)
         assert hungry.code != 0
         assert said(sandbox, "echo still here") == "still here\n"
+
+
+def test_commands_find_a_shown_folder_and_cannot_write_it(base: Path, tmp_path: Path) -> None:
+    if problem := bubblewrap.probe():
+        pytest.skip(problem)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text("#!/bin/sh\necho $0 $COLOUR\n")
+    (tmp_path / "bin" / "python").chmod(0o755)
+    terms = Terms(shown=(Shown(tmp_path, "/opt/tools"),), path=("/opt/tools/bin",), variables={"COLOUR": "red"})
+    with choose("bubblewrap", terms)(base) as sandbox:
+        assert sandbox.run("python", WAIT).output == "/opt/tools/bin/python red\n"
+        assert sandbox.run("touch /opt/tools/x", WAIT).code != 0
+
+
+def test_a_shown_folder_keeps_its_own_path_unless_it_is_given_another(base: Path, tmp_path: Path) -> None:
+    (tmp_path / "greet").write_text("#!/bin/sh\necho there $COLOUR\n")
+    (tmp_path / "greet").chmod(0o755)
+    maker = choose("folder", Terms(shown=(Shown(tmp_path),), path=(str(tmp_path),), variables={"COLOUR": "red"}))
+    with maker(base) as sandbox:
+        assert sandbox.run("greet", WAIT).output == "there red\n"
+    with pytest.raises(SandboxError, match="cannot show a folder as /opt/tools"):
+        choose("folder", Terms(shown=(Shown(tmp_path, "/opt/tools"),)))(base).__enter__()
+
+
+def test_a_container_shows_no_folder_of_this_machine(tmp_path: Path) -> None:
+    with pytest.raises(SandboxError, match="a container shows no folder"):
+        choose("docker", Terms(shown=(Shown(tmp_path),)))

@@ -1,10 +1,10 @@
 """The Sandbox seam: where a model's commands run. A context manager, single use, no reset."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from sera_cli.errors import ConfigError, SandboxError
 from sera_cli.knobs import Env
@@ -66,13 +66,21 @@ class Bounds(Value):
     processes: int = 512
 
 
+class Shown(NamedTuple):
+    """A folder of this machine that commands may read; `inside` is where they find it, empty: at its own path."""
+
+    real: Path
+    inside: str = ""
+
+
 @dataclass(frozen=True)
 class Terms:
     """What the sandboxes of a run have in common.
 
     `label` is in the name of all that is made for them; `cancelled` is asked several times a second while a command
     runs. `hidden` is the user's own repository, which no command may see wherever it lies. `env` says what docker's
-    environment is made of, `log` where that is written, `tell` who hears about it.
+    environment is made of, `log` where that is written, `tell` who hears about it. Commands are looked for in the
+    folders `path` first, as they are called inside, and know `variables` beside what every sandbox sets.
     """
 
     bounds: Bounds = field(default_factory=Bounds)
@@ -82,6 +90,9 @@ class Terms:
     env: Env = field(default_factory=Env)
     log: Path | None = None
     tell: Callable[[str], None] = lambda _: None
+    shown: tuple[Shown, ...] = ()
+    path: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 PLAIN = Terms()
@@ -121,6 +132,8 @@ def choose(name: str = "auto", terms: Terms = PLAIN) -> Maker:
             if problem := bubblewrap.probe():
                 raise SandboxError(f"bubblewrap does not work here: {problem}; --sandbox folder does without")
             return Copies("bubblewrap", bubblewrap.BubblewrapSandbox, terms)
+        case "docker" if terms.shown:
+            raise SandboxError("a container shows no folder of this machine; --sandbox bubblewrap does")
         case "docker":
             from sera_cli.harness.sandbox.docker import Containers
 

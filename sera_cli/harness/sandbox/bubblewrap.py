@@ -43,7 +43,7 @@ class BubblewrapSandbox(PrivateCopy):
     def __init__(
         self, base: Path, scratch: Path | None = None, terms: Terms = PLAIN, with_others: Shared | None = None
     ) -> None:
-        super().__init__(base, scratch, partial(_walls, hidden=terms.hidden), terms=terms, with_others=with_others)
+        super().__init__(base, scratch, partial(_walls, terms=terms), terms=terms, with_others=with_others)
 
 
 def probe() -> str:
@@ -51,7 +51,7 @@ def probe() -> str:
     return trial(_walls)
 
 
-def _walls(folder: Path, base: Path, hidden: Path | None = None) -> Walls:
+def _walls(folder: Path, base: Path, terms: Terms = PLAIN) -> Walls:
     program = shutil.which("bwrap")
     if program is None:
         raise SandboxError("bubblewrap is not installed; try `apt-get install bubblewrap`")
@@ -65,11 +65,14 @@ def _walls(folder: Path, base: Path, hidden: Path | None = None) -> Walls:
         *(mounted or ("/bin/sh", "-c", f'exec "$@" {opened}', "sh")),
         program, *filtered, "--unshare-all", *_closing(program), "--die-with-parent", "--new-session",
         "--cap-drop", "ALL", "--uid", USER, "--gid", USER, "--hostname", "testbed",
-        *_system(), *_proc(), *_devices(program), *_places(folder), *_python(), *_covers(hidden),
+        *_system(), *_proc(), *_devices(program), *_places(folder), *_python(), *_shown(terms), *_covers(terms),
         "--remount-ro", "/", "--chdir", "/",
     )
     git = ("--bind", str(folder / "git"), INSIDE["git"], "--ro-bind", str(base / ".git" / "objects"), INSIDE["objects"])
-    return Walls(folder=folder, names=INSIDE, prefix=prefix, git=git, end=("--",), mounted=bool(mounted))
+    return Walls(
+        folder=folder, names=INSIDE, prefix=prefix, git=git, end=("--",), mounted=bool(mounted), path=terms.path,
+        variables=dict(terms.variables), shown=tuple((str(real), inside) for real, inside in terms.shown if inside),
+    )  # fmt: skip
 
 
 def _closing(program: str) -> tuple[str, ...]:
@@ -116,14 +119,19 @@ def _places(folder: Path) -> list[str]:
     return [*chain(*writable, *fixed, *empty, *linked), "--symlink", INSIDE["tmp"], "/var/tmp"]
 
 
-def _covers(hidden: Path | None) -> list[str]:
+def _covers(terms: Terms) -> list[str]:
     """Empty folders over what is the user's and lies in a part of the system that is shown: in /usr/src, say."""
-    own = [path.resolve() for path in (hidden, Path.home()) if path]
+    own = [path.resolve() for path in (terms.hidden, Path.home()) if path]
     shown = [(Path("/usr"), Path("/usr")), *((Path("/", name), Path("/", name)) for name in SYSTEM)]
     if home := python_home():
         shown += [(home, home), (home, Path(INSIDE["python"]))]
+    shown += [(real.resolve(), Path(inside or real)) for real, inside in terms.shown]
     found = (at / path.relative_to(real) for real, at in shown for path in own if path.is_relative_to(real))
     return [*chain(*(("--tmpfs", str(path), "--remount-ro", str(path)) for path in found))]
+
+
+def _shown(terms: Terms) -> list[str]:
+    return [*chain(*(("--ro-bind", str(real), inside or str(real)) for real, inside in terms.shown))]
 
 
 def _python() -> list[str]:

@@ -7,6 +7,7 @@ can end all that runs on the machine.
 """
 
 import re
+from functools import partial
 from pathlib import Path
 
 from sera_cli.errors import SandboxError
@@ -21,7 +22,7 @@ class FolderSandbox(PrivateCopy):
     def __init__(
         self, base: Path, _scratch: Path | None = None, terms: Terms = PLAIN, with_others: Shared | None = None
     ) -> None:
-        super().__init__(base, None, _walls, terms=terms, with_others=with_others)
+        super().__init__(base, None, partial(_walls, terms=terms), terms=terms, with_others=with_others)
 
 
 def probe() -> str:
@@ -29,8 +30,12 @@ def probe() -> str:
     return trial(_walls)
 
 
-def _walls(folder: Path, base: Path) -> Walls:
-    """Raises SandboxError for a folder whose path would fall apart in a command."""
+def _walls(folder: Path, base: Path, terms: Terms = PLAIN) -> Walls:
+    """Raises SandboxError for a folder whose path would fall apart in a command, and for what is to be seen elsewhere
+    than where it is.
+    """
+    if moved := [inside for _, inside in terms.shown if inside]:
+        raise SandboxError(f"the folder sandbox cannot show a folder as {moved[0]}; --sandbox bubblewrap can")
     if not re.fullmatch(r"[\w/.-]+", str(folder), re.ASCII):
         raise SandboxError(f"the folder sandbox needs a plain path, not {folder.parent}; set TMPDIR to another folder")
     lay_out(folder)
@@ -41,4 +46,6 @@ def _walls(folder: Path, base: Path) -> Walls:
     (folder / "bin").mkdir()
     for name, target in links(names).items():
         (folder / "bin" / name).symlink_to(target)
-    return Walls(folder=folder, names=names, mark=str(folder))
+    return Walls(
+        folder=folder, names=names, mark=str(folder), path=terms.path, variables=dict(terms.variables)
+    )  # fmt: skip

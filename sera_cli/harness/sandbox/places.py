@@ -8,6 +8,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from pydantic import Field
+
 from sera_cli.harness.sandbox import ROOT
 from sera_cli.types import Value
 
@@ -35,7 +37,8 @@ class Walls(Value):
 
     A shell is started by `prefix`, sera's own git by `prefix` and `git`; `end` stands before either. `names` says how
     commands see each place of INSIDE. `mark` is a text that the environment of these commands alone holds; without one
-    they run in a pid namespace. `mounted` says that the checkout is there without being copied.
+    they run in a pid namespace. `mounted` says that the checkout is there without being copied. `path`, `variables`
+    and `shown` are those of Terms, `shown` as pairs of paths.
     """
 
     folder: Path
@@ -45,15 +48,18 @@ class Walls(Value):
     end: tuple[str, ...] = ()
     mark: str = ""
     mounted: bool = False
+    path: tuple[str, ...] = ()
+    variables: dict[str, str] = Field(default_factory=dict)
+    shown: tuple[tuple[str, str], ...] = ()
 
     def environment(self) -> dict[str, str]:
         """All that a command knows: nothing of the environment that sera itself was started with."""
         names = self.names
-        own = [names["bin"], *([names["python"] + "/bin"] if python_home() else [])]
+        own = [*self.path, names["bin"], *([names["python"] + "/bin"] if python_home() else [])]
         return ENVIRONMENT | {
             "PATH": ":".join([*own, *SYSTEM_PATH]), "HOME": names["home"], "TMPDIR": names["tmp"],
             "GIT_CEILING_DIRECTORIES": names["testbed"].rpartition("/")[0] or "/",
-        }
+        } | self.variables
 
     def inward(self, text: str) -> str:
         """Text with the paths a model knows, as commands need it. A path that only ends like one of them is left."""
@@ -73,6 +79,7 @@ class Walls(Value):
         home = None if contents else python_home()
         real = {name: INSIDE[place] for place, name in self.names.items() if place != "python"}
         real |= {str(self.folder) + "/": "/", str(self.folder): "/"} | ({str(home): INSIDE["python"]} if home else {})
+        real |= dict(self.shown)
         for path in sorted(real, key=len, reverse=True):
             text = text.replace(path, real[path])
         return text
