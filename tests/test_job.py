@@ -10,7 +10,7 @@ from sera_cli.cli.options import ask
 from sera_cli.config import Config
 from sera_cli.errors import ConfigError
 from sera_cli.git import open_repository
-from sera_cli.knobs import Generate
+from sera_cli.knobs import Eval, Generate
 from sera_cli.runs import Run
 from tests.past import commit, git
 
@@ -75,3 +75,8 @@ def test_every_source_of_general_data_is_looked_at_before_anything_is_done(examp
     with pytest.raises(ConfigError, match=r"No closing quotation; put quotes around a name with a space in it"):
         asking(example, **{"mix.general": "it's.jsonl"})
     assert not (example / ".sera").exists()
+
+
+def test_another_share_held_out_is_another_generation_and_the_usual_one_goes_on_with_older_runs() -> None:
+    assert "heldout" not in _generation(Config(), ("c",), "rehearsal")
+    assert _generation(Config(eval=Eval(heldout=20)), ("c",), "rehearsal")["heldout"] == 20

@@ -136,6 +136,13 @@ def test_five_in_a_hundred_are_held_out(tmp_path: Path, count: int, wanted: int)
     assert (len(found.functions), sum(function.heldout for function in found.functions)) == (count, wanted)
 
 
+def test_more_may_be_held_out_and_whoever_was_before_still_is(tmp_path: Path) -> None:
+    checkout = open_repository(commit(tmp_path, {"a.py": many(100)}))
+    few, more = ({one.name for one in mine(checkout, seed=0, heldout=share).functions if one.heldout}
+                 for share in (5, 20))
+    assert (len(few), len(more), few < more) == (5, 20, True)
+
+
 def test_who_is_held_out_depends_on_the_seed_and_little_else(tmp_path: Path) -> None:
     def heldout(name: str, text: str, seed: int) -> set[str]:
         found = mined(tmp_path / name, {"a.py": text}, seed=seed).functions

@@ -149,8 +149,10 @@ def _generation(config: "Config", commits: tuple[str, ...], teacher: str) -> dic
     Rollouts begin at `commits`; the last is the commit in use.
     """
     from sera_cli import templates
+    from sera_cli.knobs import Eval
     from sera_cli.types import digest
 
+    heldout = config.eval.heldout
     own = config.generate.demonstrations
     return {
         "commit": commits[-1],
@@ -169,7 +171,7 @@ def _generation(config: "Config", commits: tuple[str, ...], teacher: str) -> dic
         "demonstrations": digest(_text(Path(own))) if own else templates.fingerprint("demonstrations.toml"),
     } | ({"languages": sorted(config.generate.language.split())} if config.generate.language else {}) | (
         {"rehearsal": templates.fingerprint("rehearsal.toml")} if teacher == "rehearsal" else {}
-    )
+    ) | ({"heldout": heldout} if heldout != Eval().heldout else {})
 
 
 def _check(job: Job) -> None:

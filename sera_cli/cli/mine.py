@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sera_cli.svg.mine import Mined
     from sera_cli.types import Function
 
-DECIDES = ("commits", "focus", "languages", "seed", "ignored")
+DECIDES = ("commits", "focus", "languages", "seed", "ignored", "heldout")
 """The settings of generation that decide what is mined."""
 
 FOLDERS = 20
@@ -107,7 +107,7 @@ def mined(job: Job) -> "Mined":
     return mine(
         job.checkout, seed=chosen["seed"], commits=chosen["commits"], focus=chosen["focus"],
         languages=chosen.get("languages", ()), ages=ages(job.checkout),
-        memory=memory(job.asked),
+        memory=memory(job.asked), heldout=job.config.eval.heldout,
     )  # fmt: skip
 
 

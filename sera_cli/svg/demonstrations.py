@@ -13,6 +13,7 @@ from typing import Any
 from sera_cli import templates
 from sera_cli.errors import DataError
 from sera_cli.redact import redact
+from sera_cli.wording import plain, robot
 
 MOST = 500
 """Texts to draw from; as many as the SERA paper's generator has."""
@@ -23,16 +24,7 @@ FEW = 12
 SHORTEST, LONGEST = 12, 600
 """Words of a text that says enough to have a manner, and not so much that it is a document."""
 
-_TRAILER = re.compile(
-    r"^[A-Z][A-Za-z-]+-[Bb]y: |^(Change-Id|Reviewed-on|git-svn-id|Fixes|Closes|Refs?|Bug|Issue): ?\S+$|"
-    r"^\(cherry picked from commit |^(Fix(es|ed)?|Close[sd]?|Resolve[sd]?|Refs?) #\d+\.?$"
-)
-_MERGE = re.compile(r"^Merge (pull request #\d+ from \S+|(remote-tracking )?branch(es)? .+|tag .+|commit .+)$")
-_ROBOT = re.compile(
-    r"dependabot|renovate|pre-commit-ci|^Bumps? .+ from \S+ to \S+|^(Release|Version|Bump version) v?\d", re.IGNORECASE
-)
 _REMARK = re.compile(r"<!--.*?-->", re.DOTALL)
-_NUMBER = re.compile(r"\s*\(#\d+\)$")
 
 
 def demonstrations(path: Path | None, past: Iterable[str] = ()) -> tuple[str, ...]:
@@ -72,16 +64,12 @@ def written(messages: Iterable[str]) -> Iterator[str]:
 
 def told(message: str) -> str:
     """What a message tells: its title and its prose; empty when that is too little, too much, or a robot's."""
-    lines = [line.rstrip() for line in message.strip().splitlines()]
-    if any(map(_ROBOT.search, lines)):
+    if robot(message):
         return ""
-    if lines and _MERGE.match(lines[0]):
-        lines = "\n".join(lines[1:]).strip().split("\n")
-    kept = "\n".join(line for line in lines if not _TRAILER.match(line)).strip()
-    title, _, body = kept.partition("\n")
+    title, body = plain(message)
     prose = [line for line in body.splitlines() if line and not line.startswith(("* ", "- ", "    ", "#", ">"))]
-    enough = len(" ".join(prose).split()) >= SHORTEST and len(kept.split()) <= LONGEST
-    return f"{_NUMBER.sub('', title)}\n\n{body.strip()}" if enough else ""
+    enough = len(" ".join(prose).split()) >= SHORTEST and len(f"{title} {body}".split()) <= LONGEST
+    return f"{title}\n\n{body}" if enough else ""
 
 
 def issues(path: Path) -> Iterator[str]:

@@ -26,7 +26,7 @@ NEIGHBOURS = 20
 """How many callers and callees of a function are kept: sure ones first, in order of their names."""
 
 HELDOUT = 5
-"""Functions in a hundred that no trajectory starts from, kept for evaluation."""
+"""Functions in a hundred that no trajectory starts from, unless told otherwise: they are kept for evaluation."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,15 @@ _Calls = tuple[dict[tuple[str, str], dict[str, bool]], Mapping[str, dict[str, bo
 def mine(
     checkout: Checkout, *, seed: int, commits: Sequence[str] = (), focus: Sequence[str] = (),
     languages: Sequence[str] = (), ages: Mapping[str, int] | None = None, memory: Path | None = None,
-    processes: int = -1,
+    processes: int = -1, heldout: int = HELDOUT,
 ) -> Mined:
     """Reads all code at the commit in use, or at each of `commits`, of which that is the last.
 
     A function that several commits hold is one, and begins at one of them that is drawn by lot; its callers are those
-    it has there. `focus` keeps only what lies in these folders and files, `languages` reads no others. Which functions
-    are held out depends on `seed` and their ids alone. `ages` are days by path. Files that the `memory` on disk knows
-    are not read; the others are read by so many `processes` beside this one, below 0 by as many as are worth it.
+    it has there. `focus` keeps only what lies in these folders and files, `languages` reads no others. `heldout` in a
+    hundred are held out; which, depends on `seed` and their ids alone. `ages` are days by path. Files that the `memory`
+    on disk knows are not read; the others are read by so many `processes` beside this one, below 0 by as many as are
+    worth it.
     Raises DataError when there is no code or no function is left, ConfigError when a focus holds none or a language is
     not known.
     """
@@ -92,11 +93,11 @@ def mine(
         calls = {commit: _calls(found.values()) for commit, found in books.items()}
         tests = mentioned(
             {page.path: page.marks for page in books[checkout.commit].values()}, [one.start for one in drawn])
-        heldout = _held_out(drawn, seed, whole_names=len(books) > 1)
+        apart = _held_out(drawn, seed, heldout, whole_names=len(books) > 1)
         known = [
             Known(
                 **_neighbours(one, calls[one.commit]), tests=tests[one.start.id][:NEIGHBOURS],
-                age=(ages or {}).get(one.path), heldout=one.start.id in heldout,
+                age=(ages or {}).get(one.path), heldout=one.start.id in apart,
             ) for one in drawn
         ]  # fmt: skip
         return Mined(
@@ -202,12 +203,12 @@ def _some(names: Mapping[str, bool]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda one: (not names[one], one))[:NEIGHBOURS])
 
 
-def _held_out(drawn: list[Drawn], seed: int, *, whole_names: bool) -> set[str]:
-    """The ids of HELDOUT in a hundred, rounded, and of at least one of two: those with the smallest seeded digests.
+def _held_out(drawn: list[Drawn], seed: int, share: int, *, whole_names: bool) -> set[str]:
+    """The ids of `share` in a hundred, rounded, and of at least one of two: those with the smallest seeded digests.
 
     With `whole_names` every version of such a function is held out: they are alike.
     """
-    count = (len(drawn) * HELDOUT + 50) // 100
+    count = (len(drawn) * share + 50) // 100
     wanted = max(count, 1) if len(drawn) > 1 else 0
     chosen = set(sorted((one.start.id for one in drawn), key=_lot(seed))[:wanted])
     if not whole_names:

@@ -107,6 +107,24 @@ class Pipeline:
         """A record that was grown before, read again: thousands that wait for the next stage wait on disk."""
         return at(getattr(self.run, stage), kind, self.places[stage][id_])
 
+    def written(self, drafts: Iterable[Task]) -> Iterator[Task]:
+        """The drafts with their issues, those of which none could be had left out."""
+
+        def work(task: Task, n: int) -> Task:
+            return issue(task, self.found("explored", Trajectory, task.id), n, self.bench, self.shown)
+
+        for _, task in self.grow("issues", Task, drafts, work, lambda task, made: made.gold == task.gold):
+            if not task.failed:
+                yield task
+
+    def explored(self, tasks: Iterable[Task], broken: int = 0) -> Iterator[tuple[Trajectory, int]]:
+        """A first rollout of each task, and how many in a row broke, of which so many had `broken` before."""
+        for _, trajectory in self.grow("explored", Trajectory, tasks, partial(explore, bench=self.bench)):
+            broken = broken + 1 if trajectory.failed else 0
+            if broken >= HOPELESS:
+                raise ModelError(f"{broken} rollouts in a row broke; the last: {trajectory.error}. {AGAIN}")
+            yield trajectory, broken
+
 
 def generate(pipeline: Pipeline, tasks: Iterable[Task], goal: Goal) -> Tally:
     """Works through `tasks` in order until `goal` is reached or they are used up; the run's files hold the rest."""
@@ -146,14 +164,11 @@ def _wave(pipeline: Pipeline, tasks: list[Task], goal: Goal, tally: Tally, patch
     """
     first = second = duplicates = 0
     broken = tally.broken
-    bench = pipeline.bench
 
     def drafts() -> Iterator[Task]:
         nonlocal first, duplicates, broken
-        for _, trajectory in pipeline.grow("explored", Trajectory, tasks, partial(explore, bench=bench)):
-            broken = broken + 1 if trajectory.failed else 0
-            if broken >= HOPELESS:
-                raise ModelError(f"{broken} rollouts in a row broke; the last: {trajectory.error}. {AGAIN}")
+        for trajectory, row in pipeline.explored(tasks, broken):
+            broken = row
             patch = digest(trajectory.patch, 24)
             if patch in patches:
                 duplicates += 1
@@ -162,19 +177,11 @@ def _wave(pipeline: Pipeline, tasks: list[Task], goal: Goal, tally: Tally, patch
                 first += trajectory.accepted
                 yield draft(trajectory)
 
-    def issues() -> Iterator[Task]:
-        def work(task: Task, n: int) -> Task:
-            return issue(task, pipeline.found("explored", Trajectory, task.id), n, bench, pipeline.shown)
-
-        for _, task in pipeline.grow("issues", Task, drafts(), work, lambda task, made: made.gold == task.gold):
-            if not task.failed:
-                yield task
-
     solved: dict[str, Trajectory] = {}
 
     def reproduced() -> Iterator[Task]:
-        work = partial(reproduce, bench=bench)
-        for task, trajectory in pipeline.grow("reproduced", Trajectory, issues(), work, _same_issue):
+        work = partial(reproduce, bench=pipeline.bench)
+        for task, trajectory in pipeline.grow("reproduced", Trajectory, pipeline.written(drafts()), work, _same_issue):
             if not trajectory.failed:
                 solved[task.id] = trajectory.model_copy(update={"steps": ()})  # what waits is light
                 yield task

@@ -51,14 +51,18 @@ def weight(function: Function, ages: Mapping[str, int]) -> int:
     return lines.bit_length() * (1 + len(function.callers).bit_length()) * recent
 
 
-def tasks(functions: Iterable[Function], repo: str, commit: str, seed: int, *, limit: int = 0) -> Iterator[Task]:
+def tasks(
+    functions: Iterable[Function], repo: str, commit: str, seed: int, *, limit: int = 0, heldout: bool = False
+) -> Iterator[Task]:
     """What to ask, in work order: about each function that is not held out, in the order given, then round after round
-    about all of them again, as other tasks. A `limit` above 0 is the most functions to take.
+    about all of them again, as other tasks. A `limit` above 0 is the most functions to take. With `heldout`, the same
+    about those that are held out, and about no others.
 
     `commit` is where rollouts about functions that name none begin.
     """
     usable = (  # not as records: there are many
-        (one.id, one.name, intern(one.path), intern(one.commit or commit)) for one in functions if not one.heldout
+        (one.id, one.name, intern(one.path), intern(one.commit or commit))
+        for one in functions if one.heldout == heldout
     )  # fmt: skip
     for number, (function, name, path, begins) in product(range(1, ROUNDS + 1), islice(usable, limit or None)):
         yield Task(
