@@ -1,9 +1,15 @@
 """Test runners: how the tests of a repository of one's own are recognised, installed, run and read."""
 
 from sera_cli.errors import ConfigError
+from sera_cli.evaluate.runners.cargo import Cargo
+from sera_cli.evaluate.runners.go import Go
+from sera_cli.evaluate.runners.jest import Jest, Vitest
+from sera_cli.evaluate.runners.node import Node
+from sera_cli.evaluate.runners.pytest import Pytest
 from sera_cli.evaluate.runners.runner import Runner, Tree
+from sera_cli.evaluate.runners.unittest import Unittest
 
-RUNNERS: tuple[Runner, ...] = ()
+RUNNERS: tuple[Runner, ...] = (Pytest(), Unittest(), Jest(), Vitest(), Node(), Go(), Cargo())
 """Where a repository suits several, the first of these runs its tests."""
 
 

@@ -1,0 +1,56 @@
+"""Tests that `cargo test` runs: those in a crate's tests/ one by one, those beside its code all together."""
+
+import re
+from collections.abc import Sequence
+from posixpath import dirname
+from shlex import quote
+
+from sera_cli.evaluate.instance import InstallConfig
+from sera_cli.evaluate.runners.runner import Tree
+
+# What a test is called is unique in its own program only, so the program stands before it; tests in documentation
+# have spaces in their names.
+NAMED = (
+    """awk '/^ *(Running|Doc-tests) /{p=$2; if (p=="unittests") p=$3} """
+    """/^test .* \\.\\.\\. /{n=$0; sub(/^test /,"",n); s=n; sub(/ \\.\\.\\. .*$/,"",n); sub(/^.* \\.\\.\\. /,"",s); """
+    """gsub(/ /,"_",n); print "test " p "::" n " ... " s; next} {print}'"""
+)
+TEST = "(cd {crate} && cargo test --offline --no-fail-fast {target} 2>&1 | {named})"
+
+
+class Cargo:
+    name = "cargo"
+    language = "rust"
+    parser = "parse_log_cargo"
+
+    def suits(self, tree: Tree) -> bool:
+        crates = any(path.rpartition("/")[2] == "Cargo.toml" for path in tree.files)
+        return crates and any(
+            self.is_test(path) or "#[test]" in tree.text(path) for path in sorted(tree.files) if path.endswith(".rs")
+        )
+
+    def is_test(self, path: str) -> bool:
+        """Tests may also stand at the end of a file of code; such a file is none."""
+        return re.search(r"(?:^|/)(?:tests/.*[^/]|tests?|[^/]*_tests?)\.rs$", path) is not None
+
+    def config(self, tree: Tree) -> InstallConfig:
+        crates = sorted({dirname(path) for path in tree.files if path.rpartition("/")[2] == "Cargo.toml"}, key=len)
+        fetch = f"(cd {quote(crates[0] or '.')} && cargo fetch)" if crates else ""
+        return InstallConfig(
+            language="rust", install=fetch, test_cmd="cargo test --no-fail-fast", log_parser=self.parser)
+
+    def command(self, tree: Tree, tests: Sequence[str]) -> str:
+        """One program after the other: what does not compile takes no other along."""
+        wanted = dict.fromkeys((tree.nearest("Cargo.toml", path) or ".", _target(tree, path)) for path in tests)
+        return "; ".join(
+            TEST.format(crate=quote(crate), target=quote(target) if target.startswith("-") else "", named=NAMED)
+            for crate, target in sorted(wanted)
+        )
+
+
+def _target(tree: Tree, path: str) -> str:
+    """What cargo calls the program that a test file in tests/ belongs to; empty for what belongs to the crate."""
+    crate = tree.nearest("Cargo.toml", path) or ""
+    inner = path[len(crate) :].lstrip("/") if crate else path
+    found = re.match(r"tests/([^/]+)(?:\.rs$|/)", inner)
+    return f"--test={found[1]}" if found else ""

@@ -1,0 +1,37 @@
+"""Tests that `go test` runs, package by package."""
+
+from collections.abc import Sequence
+from posixpath import dirname, relpath
+from shlex import quote
+
+from sera_cli.evaluate.instance import InstallConfig
+from sera_cli.evaluate.runners.runner import Tree
+
+# The package stands before the test's name, or tests of the same name in two packages would be one.
+PACKAGE = """(cd {module} && go test -v -count=1 {package} 2>&1 | sed -E 's#^( *--- (PASS|FAIL|SKIP): )#\\1{name}.#')"""
+
+
+class Go:
+    name = "go"
+    language = "go"
+    parser = "parse_log_gotest"
+
+    def suits(self, tree: Tree) -> bool:
+        return any(tree.nearest("go.mod", path) is not None for path in tree.files if self.is_test(path))
+
+    def is_test(self, path: str) -> bool:
+        return path.endswith("_test.go") and "/testdata/" not in f"/{path}"
+
+    def config(self, tree: Tree) -> InstallConfig:
+        modules = sorted({dirname(path) for path in tree.files if path.rpartition("/")[2] == "go.mod"})
+        fetch = " && ".join(f"(cd {quote(module or '.')} && go mod download)" for module in modules)
+        return InstallConfig(language="go", install=fetch, test_cmd="go test -v -count=1 ./...", log_parser=self.parser)
+
+    def command(self, tree: Tree, tests: Sequence[str]) -> str:
+        return "; ".join(_tested(tree, folder) for folder in sorted({dirname(path) for path in tests}))
+
+
+def _tested(tree: Tree, folder: str) -> str:
+    module = tree.nearest("go.mod", f"{folder}/x" if folder else "x") or "."
+    package, name = quote(f"./{relpath(folder or '.', module)}"), folder.replace("#", "\\#") or "main"
+    return PACKAGE.format(module=quote(module), package=package, name=name)
