@@ -7,28 +7,26 @@ those of the engine. Commands run as a plain user; what sera itself relies on in
 
 import re
 import secrets
-from contextlib import ExitStack, suppress
-from math import inf
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from time import monotonic, sleep, time
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
 from sera_cli.config import home
 from sera_cli.errors import SandboxError
-from sera_cli.harness.sandbox import Bounds, Result, Terms, changes, daemon
+from sera_cli.harness.sandbox import Result, Terms, changes, daemon
 from sera_cli.harness.sandbox.answers import OUTPUT, SECONDS, TEXT, check_written, decoded, ended, text
 from sera_cli.harness.sandbox.attached import KILLED, Attached
-from sera_cli.harness.sandbox.disk import FLOOR, STEP, Watch, free
+from sera_cli.harness.sandbox.container import House, Stand
+from sera_cli.harness.sandbox.disk import FLOOR, STEP
 from sera_cli.harness.sandbox.environment import Environment, environment_or_plain
 from sera_cli.harness.sandbox.layers import GROUP, KEPT, USER, layer
 from sera_cli.harness.sandbox.places import INSIDE, SYSTEM_PATH
 from sera_cli.harness.sandbox.session import Session, driver
 from sera_cli.redact import redact
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 RESTING = 2
 """Processes of a container in which nothing runs: its init, and the one that init is there for."""
@@ -36,13 +34,9 @@ RESTING = 2
 PATIENCE = 10
 """Looks at a container, each a little later than the one before, until what was killed in it has to be gone."""
 
-LIMITS = (("core", 0), ("nofile", 4096))
-"""Of each process: bytes of a core dump; open files, of which engines allow a million, and some programs close each."""
-
 TRIES = 3
 """How often sera's git is begun until the engine knows how it ended."""
 
-INNER = f"{USER}:{GROUP}"
 EVERY = 0.5
 """Seconds between two looks at what a running command has written."""
 
@@ -63,17 +57,14 @@ class Containers:
     isolates = True
 
     def __init__(self, terms: Terms) -> None:
-        self.terms, self.watch = terms, Watch(terms.bounds.disk)
+        self.terms, self._house = terms, House(terms)
         self._client, self._turn = daemon.connect(), Lock()
         self._under: Environment | None = None
         self._images: dict[Path, str] = {}
-        with daemon.answering(self._client, "ask about the engine"):
-            self._root = Path(str(self._client.info().get("DockerRootDir") or "/nowhere"))
-            self.asks = daemon.columns(self._client)
 
     def __call__(self, base: Path, scratch: Path | None = None) -> "DockerSandbox":  # noqa: ARG002
         """Its files lie in the engine, and none in `scratch`."""
-        return DockerSandbox(self, base.resolve())
+        return DockerSandbox(self._house, lambda: self._stand(base.resolve()))
 
     def __enter__(self) -> Self:
         return self
@@ -85,15 +76,6 @@ class Containers:
             with self._turn, suppress(SandboxError), daemon.answering(self._client, "remove the images of the run"):
                 self._client.remove_image(image, force=True)
 
-    def free(self) -> float:
-        """Bytes free where an engine on this machine keeps its files; of another's nobody knows."""
-        return free(self._root) if self._root.is_dir() else inf
-
-    def shrunk(self, before: float) -> bool:
-        """Whether there is less free than before, so that a sandbox may have written something; always if unknown."""
-        now = self.free()
-        return now == inf or now < FLOOR or before - now >= min(STEP, self.terms.bounds.disk // 8)
-
     def image(self, base: Path) -> tuple[str, Environment]:
         """The image of a checkout, and the environment it stands on: the first checkout's, for all of a run."""
         with self._turn:
@@ -103,6 +85,12 @@ class Containers:
             if base not in self._images:
                 self._images[base] = layer(self._client, self._under, base, self.terms.label)
             return self._images[base], self._under
+
+    @contextmanager
+    def _stand(self, base: Path) -> Iterator[Stand]:
+        image, under = self.image(base)
+        git = under.git.rpartition("/")[0]
+        yield Stand(image=image, variables=under.environment(), git=git, user=f"{USER}:{GROUP}")
 
     def _environment(self, base: Path) -> Environment:
         log = self.terms.log or home("cache") / "environment.log"
@@ -114,46 +102,35 @@ class Containers:
 
 
 class DockerSandbox:
-    """A Sandbox: one container, made on entering and gone on leaving."""
+    """A Sandbox: one container, made on entering and gone on leaving; what it starts from is `lent` for that long."""
 
     isolates = True
 
-    def __init__(self, house: Containers, base: Path) -> None:
-        self._house, self._base = house, base
+    def __init__(self, house: House, lent: Callable[[], AbstractContextManager[Stand]]) -> None:
+        self._house, self._lent = house, lent
         self._session = Session(self._shell, cancelled=self._watched)
         self._looked, self._most, self._full, self._low = 0.0, house.terms.bounds.disk, "", False
         self._free = house.free()
         self._told: str | None = None
         self._talk: Attached | None = None
-        self._busy, self._open = Lock(), ExitStack()
+        self._busy = Lock()
 
     def __enter__(self) -> Self:
-        image, under = self._house.image(self._base)
-        terms, self._client = self._house.terms, daemon.connect()
-        self._environment, self._git = under.environment(), under.git.rpartition("/")[0]
-        plain = re.sub(r"[^\w.-]+", "-", terms.label, flags=re.ASCII) or "run"
-        with daemon.answering(self._client, "make a container"):
-            made = self._client.create_container(
-                image, entrypoint=["/bin/sleep"], command=["infinity"], user="0", hostname="testbed",
-                name=f"sera-{plain}-{secrets.token_hex(6)}", working_dir=INSIDE["testbed"],
-                labels=daemon.labels(terms.label), host_config=_confined(self._client, terms.bounds),
-            )  # fmt: skip
-            self._box = str(made["Id"])
-        try:
+        with ExitStack() as stack:
+            self._on = stack.enter_context(self._lent())
+            self._client = daemon.connect()
+            self._box = self._made()
+            stack.callback(self._over)
             with daemon.answering(self._client, "start a container"):
                 self._client.start(self._box)
-        except BaseException:
-            self._remove()
-            raise
-        self._open.enter_context(self._house.watch.after(self))
+            stack.enter_context(self._house.watch.after(self))
+            self._open = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.close()
-        self._busy.acquire()  # for good: nobody looks any more
-        self._remove()
 
     def run(self, command: str, timeout: float) -> Result:
         with self._busy:
@@ -207,15 +184,15 @@ class DockerSandbox:
     def _shell(self) -> Attached:
         argv = driver(INSIDE["testbed"], f"{INSIDE['state']}/shell")
         self._talk = Attached(
-            self._client, self._box, argv, user=INNER, env=self._environment, stop=self._stop, idle=self._idle
+            self._client, self._box, argv, user=self._on.user, env=self._on.variables, stop=self._stop, idle=self._idle
         )  # fmt: skip
         return self._talk
 
     def _once(self, argv: list[str], env: dict[str, str], limit: int) -> tuple[bytes, int | None]:
         """Runs one program of the system to its end, beside what runs already."""
-        plain = {"PATH": ":".join((*SYSTEM_PATH, self._git)), "LANG": "C.UTF-8"}
+        plain = {"PATH": ":".join((*SYSTEM_PATH, self._on.git)), "LANG": "C.UTF-8"}
         one = Attached(
-            self._client, self._box, argv, user=INNER, env=plain | env, stop=lambda: None, idle=self._idle
+            self._client, self._box, argv, user=self._on.user, env=plain | env, stop=lambda: None, idle=self._idle
         )  # fmt: skip
         return one.rest(limit, SECONDS)
 
@@ -276,23 +253,22 @@ class DockerSandbox:
         most = f"{self._house.terms.bounds.memory / 2**30:.3g} GiB"
         return [f"The system killed a process: all together may take {most} of memory."] * found
 
-    def _remove(self) -> None:
+    def _made(self) -> str:
+        terms = self._house.terms
+        plain = re.sub(r"[^\w.-]+", "-", terms.label, flags=re.ASCII) or "run"
+        with daemon.answering(self._client, "make a container"):
+            made = self._client.create_container(
+                self._on.image, entrypoint=["/bin/sleep"], command=["infinity"], user=self._on.keeper,
+                name=f"sera-{plain}-{secrets.token_hex(6)}", working_dir=INSIDE["testbed"], hostname="testbed",
+                labels=daemon.labels(terms.label), host_config=self._house.confined(self._client, self._on),
+            )  # fmt: skip
+        return str(made["Id"])
+
+    def _over(self) -> None:
         """What cannot be removed now, because the engine is gone, a sweep finds by its labels."""
+        self._busy.acquire()  # for good: nobody looks any more
         with suppress(SandboxError), daemon.answering(self._client, "remove a container"):
             self._client.remove_container(self._box, v=True, force=True)
         if self._talk:
             self._talk.close()
         self._client.close()
-
-
-def _confined(client: "APIClient", bounds: Bounds) -> Any:
-    from docker.types import LogConfig, Ulimit
-
-    room = f"exec,nosuid,nodev,mode=1777,size={bounds.memory // 4}"  # podman knows no owner of a tmpfs
-    return client.create_host_config(
-        network_mode="none", cap_drop=["ALL"], security_opt=["no-new-privileges"], init=True,
-        mem_limit=bounds.memory, memswap_limit=bounds.memory, pids_limit=bounds.processes,
-        tmpfs={INSIDE[place]: room for place in ("tmp", "home", "state", "git")},
-        ulimits=[Ulimit(name=name, soft=most, hard=most) for name, most in (*LIMITS, ("fsize", bounds.disk))],
-        log_config=LogConfig(type="none"),
-    )  # fmt: skip
