@@ -1,13 +1,14 @@
 """Which tests a change fixes and which it keeps, found by running them before and after it, several times."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.places import Place
-from sera_cli.evaluate.runners.reading import Statuses
-from sera_cli.evaluate.trial import Broken, trial
+from sera_cli.evaluate.trial import Broken, Statuses, trial
 from sera_cli.types import Value
 
 RUNS = 3
@@ -40,14 +41,15 @@ def tried(
     PASS_TO_PASS are not looked at. `logs` keeps what was printed. Raises SandboxError, Unprepared, Cancelled.
     """
     seen: dict[Side, list[Statuses]] = {"before": [], "after": []}
-    try:
-        for side, number in _order(runs):
-            log = logs / f"{side}-{number}.log" if logs else None
-            seen[side].append(trial(instance, place, gold=side == "after", seconds=seconds, log=log))
-            if side == "before" and number == 0 and not fixed(seen["before"], seen["after"]):
-                break
-    except Broken as broken:
-        return Tried(reason=broken.reason, detail=broken.detail)
+    with nullcontext(str(logs)) if logs else TemporaryDirectory() as folder:
+        try:
+            for side, number in _order(runs):
+                log = Path(folder) / f"{side}-{number}.log"
+                seen[side].append(trial(instance, place, log, gold=side == "after", seconds=seconds))
+                if side == "before" and not fixed(seen["before"], seen["after"]):
+                    break
+        except Broken as broken:
+            return Tried(reason=broken.reason, detail=f"{side} the change: {broken.detail}")
     return judged(seen["before"], seen["after"])
 
 

@@ -2,71 +2,58 @@
 
 from pathlib import Path
 
-from sera_cli import store
 from sera_cli.errors import SeraError
+from sera_cli.evaluate import swebench
+from sera_cli.evaluate.grade import applied
 from sera_cli.evaluate.instance import Instance
+from sera_cli.evaluate.output import output
 from sera_cli.evaluate.places import Place
-from sera_cli.evaluate.runners.reading import Statuses, statuses
-from sera_cli.harness.sandbox import Sandbox
+from sera_cli.evaluate.script import START
+from sera_cli.store import atomically
 
-START, END = ">>>>> Start Test Output", ">>>>> End Test Output"
-"""What stands round the output of the tests, in swebench's logs."""
-
-MOST = 16
-"""MiB that are read of a log's end: the summary stands there."""
-
-SHORT = 120.0
-"""Seconds for what is no test: applying a patch, reading the log."""
+Statuses = dict[str, str]
+"""PASSED, FAILED, SKIPPED, ERROR or XFAIL by test."""
 
 
 class Broken(SeraError):
-    """The tests told nothing. `reason` is the same for all of a kind, `detail` the line that says more."""
+    """The tests tell nothing. `reason` is the same for all of a kind, `detail` the line that says more."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason, self.detail = reason, detail
 
 
-def trial(instance: Instance, place: Place, *, gold: bool, seconds: float, log: Path | None = None) -> Statuses:
-    """The status of each test, in a sandbox of its own; with the gold patch applied where `gold`.
+def trial(instance: Instance, place: Place, log: Path, *, gold: bool, seconds: float) -> Statuses:
+    """The status of each test, in a sandbox of its own; with the gold patch applied where `gold`. `log` is written.
 
     Raises Broken, SandboxError, Unprepared, Cancelled; DataError where the instance names no log parser.
     """
+    swebench.parser(instance)
     with place.sandbox(instance) as box:
-        if gold:
-            _apply(box, instance.patch)
-        printed, late = _run(box, place.script(instance), seconds)
-    if log:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        store.atomically(log, printed.encode("utf-8", "replace"))
-    if late:
-        raise Broken("its tests hang", f"no end after {seconds:g} s")
-    if START not in printed or END not in printed:
-        raise Broken("its tests cannot be run", _last(printed))
-    parser = instance.install_config.log_parser if instance.install_config else ""
-    found = statuses(printed.split(START)[1].split(END)[0], parser)
+        if gold and (refusal := applied(box, instance.patch)):
+            raise Broken("the code part does not apply alone", last(refusal))
+        done, printed = output(box, place.script(instance), seconds)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    atomically(log, printed.encode("utf-8", "replace"))
+    if done.timed_out:
+        raise Broken("the tests hang", f"no end after {seconds:g} s")
+    found = _statuses(instance, log)
+    if found is None:
+        raise Broken("the tests cannot be run", done.note or last(printed))
     if gold and not found:
-        raise Broken("its tests do not start", _last(printed.split(START)[1].split(END)[0]))
+        raise Broken("the tests do not start", last(printed.partition(START)[2] or printed))
     return found
 
 
-def _apply(box: Sandbox, patch: str) -> None:
-    box.write("/tmp/gold.patch", patch)
-    done = box.run("cd /testbed && git apply --whitespace=nowarn /tmp/gold.patch", SHORT)
-    if done.code:
-        raise Broken("its code part does not apply alone", _last(done.output))
+def _statuses(instance: Instance, log: Path) -> Statuses | None:
+    """What swebench reads in a log; None where it tells of no run."""
+    from swebench.harness.grading import get_logs_eval
+
+    found, ran = get_logs_eval(swebench.test_spec(instance), str(log))
+    return {test: str(status) for test, status in found.items()} if ran else None
 
 
-def _run(box: Sandbox, script: str, seconds: float) -> tuple[str, bool]:
-    """What the script printed, of a long log the end, and whether its time ran out."""
-    box.write("/tmp/tests.sh", script)
-    done = box.run("bash /tmp/tests.sh >/tmp/tests.log 2>&1", seconds)
-    tail = f"tail -c {MOST << 20} /tmp/tests.log"
-    parts = (box.run(f"{tail} | tail -c +{(part << 20) + 1} | head -c {1 << 20}", SHORT).output for part in range(MOST))
-    return "".join(iter(parts.__next__, "")), done.timed_out
-
-
-def _last(text: str) -> str:
-    """The last line that says something."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("+")]
+def last(text: str) -> str:
+    """The last line that says something, but for what a shell or swebench adds."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("+", ">>>>>"))]
     return lines[-1][:200] if lines else "nothing was printed"

@@ -17,7 +17,7 @@ export default async function* (events) {
   const around = [];
   for await (const { type, data } of events) {
     if (type === "test:start") around[data.nesting] = data.name;
-    if (type === "test:stdout" || type === "test:stderr") yield data.message.replace(/^/gm, "# ");
+    if (type === "test:stdout" || type === "test:stderr") yield data.message.replace(/^/gm, "# ") + "\\n";
     if (type !== "test:pass" && type !== "test:fail") continue;
     if (data.skip !== undefined || data.todo !== undefined || data.details?.type === "suite") continue;
     if (type === "test:fail") yield String(data.details?.error?.cause?.stack ?? data.details?.error) + "\\n";
