@@ -1,0 +1,106 @@
+"""Who is evaluated: a registered agent, served on this machine for as long as that takes, or any model by its name."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sera_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sera_cli.cli.job import Job
+    from sera_cli.harness.model import Teacher
+    from sera_cli.harness.money.spend import Meter
+    from sera_cli.harness.pace import Pace
+    from sera_cli.types import AgentCard
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model by its spec, or the agent of a `card`; `bare`: that agent's base, without what it learned.
+
+    `teacher` is how other verbs call it: an agent is as free of charge as a model served by vLLM.
+    """
+
+    name: str
+    card: "AgentCard | None" = None
+    bare: bool = False
+
+    @property
+    def teacher(self) -> str:
+        return f"vllm:{self.name}" if self.card else self.name
+
+    def settings(self) -> dict[str, Any]:
+        """What makes it another contender: of an agent, also what it was trained on, and when."""
+        if not self.card:
+            return {"model": self.name}
+        return {"model": self.name, "data": self.card.data_digest, "created": self.card.created}
+
+
+def contender(agent: str, model: str) -> Contender:
+    """The agent called `agent` (NAME or NAME@VERSION), or the model that `model` names.
+
+    Raises ConfigError for one that there is not, and for two or none.
+    """
+    from sera_cli.cli.chat import chosen
+
+    if bool(agent) == bool(model):
+        raise ConfigError("say who is to be evaluated: --agent NAME, or --model openai:MODEL, anthropic:, vllm:MODEL")
+    if agent:
+        card = chosen(agent)
+        return Contender(f"{card.name}@{card.version}", card)
+    kind, _, rest = model.partition(":")
+    if model != "rehearsal" and not (kind in ("openai", "anthropic", "vllm") and rest):
+        raise ConfigError(f"--model {model}: use rehearsal, openai:MODEL, anthropic:MODEL or vllm:MODEL")
+    return Contender(model)
+
+
+def base(card: "AgentCard") -> Contender:
+    """The model that an agent was made of, asked in the same way. Raises ConfigError where there is no adapter."""
+    from sera_cli.agents.serving.stand import base_of
+    from sera_cli.cli.serve import of
+
+    name = base_of([of(card)])
+    if not name:
+        raise ConfigError(f"{card.name}@{card.version} is a whole model; name its base with --model vllm:{card.base}")
+    return Contender(name, card, bare=True)
+
+
+def one_at_a_time(who: Contender) -> bool:
+    """Whether it writes one reply at a time: an agent, where there is no vLLM."""
+    from sera_cli.harness.vllm.launch import command
+
+    if not who.card:
+        return False
+    try:
+        command(os.environ)
+    except ConfigError:
+        return True
+    return False
+
+
+@contextmanager
+def answering(
+    who: Contender, job: "Job", *, meter: "Meter | None" = None, pace: "Pace | None" = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Iterator["Teacher"]:
+    """Makes the Model of each rollout. An agent is served by what `sera serve` serves it by, and asked over HTTP, so
+    that it reads and writes the very tokens that it was trained on; its server is gone at the end.
+    """
+    from sera_cli.cli.teaching import remote, teaching
+
+    if not who.card:
+        with teaching(job, meter=meter, pace=pace, tell=tell) as teacher:
+            yield teacher
+        return
+    from sera_cli.cli.serve import ready, running
+
+    agent = f"{who.card.name}@{who.card.version}"
+    offline = job.config.privacy.offline
+    with (
+        ready([agent], "127.0.0.1", 0, backend="auto", flags=(), key="", offline=offline) as stand,
+        running(stand),
+        closing(remote(replace(job, teacher=who.teacher), (f"{stand.url}/v1",), meter=meter, pace=pace)) as teacher,
+    ):
+        yield teacher
