@@ -1,0 +1,142 @@
+"""Decides whether a patch resolves an instance: it is applied in a fresh sandbox, the benchmark's tests are run, and
+the swebench package judges what they print.
+
+Whose failure is it? A patch that does not apply, tests that fail, a run that hangs or tears down its own shell: the
+patch's. A sandbox that cannot be had or breaks: nobody's, `infra`. No environment: `unvalidated`.
+"""
+
+import re
+from pathlib import Path
+from time import monotonic
+from typing import Literal
+
+from sera_cli.errors import SandboxError
+from sera_cli.evaluate import swebench
+from sera_cli.evaluate.instance import Instance
+from sera_cli.evaluate.output import PLACE, output
+from sera_cli.evaluate.places import Place, Unprepared
+from sera_cli.harness.sandbox import ROOT, Sandbox
+from sera_cli.store import atomically
+from sera_cli.types import Record, Value
+
+Verdict = Literal["resolved", "unresolved", "infra", "unvalidated"]
+
+SECONDS = 1800.0
+"""Seconds that the tests of an instance may take; swebench's own."""
+
+APPLYING = 120.0
+"""Seconds that applying a patch may take."""
+
+PATCH = f"{PLACE}/patch.diff"
+MOST = 200
+"""Names of failing tests that are kept: a syntax error fails ten thousand."""
+
+
+class Outcome(Value):
+    """`failing` are tests that should pass and do not, at most MOST of them; `reason` says in a line why it is not
+    resolved. `applied` says whether there is a patch and it could be applied.
+    """
+
+    verdict: Verdict
+    applied: bool = False
+    timed_out: bool = False
+    reason: str = ""
+    failing: tuple[str, ...] = ()
+
+
+class Grade(Record, Outcome):
+    """The outcome of one patch on one instance. `log` is the name of the file with what its tests printed."""
+
+    instance_id: str
+    seconds: float = 0.0
+    log: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return self.verdict == "infra"
+
+
+def grade(
+    instance: Instance, patch: str, place: Place, *, logs: Path, id: str, seconds: float = SECONDS, attempt: int = 1
+) -> Grade:
+    """Grades a patch; `logs` is the folder where what the tests print is kept, under a name that has `id` in it.
+
+    Raises what ends the whole run, and DataError where no log parser reads the instance's tests.
+    """
+    begun, log = monotonic(), logs / f"{instance.instance_id.replace('/', '__')}.{id}.log"
+    if patch.strip():
+        outcome = tested(instance, patch, place, log, seconds=seconds)
+    else:
+        outcome = Outcome(verdict="unresolved", reason="no patch")
+    return Grade(
+        id=id, attempt=attempt, instance_id=instance.instance_id, seconds=round(monotonic() - begun, 3),
+        log=log.name if log.exists() else "", **outcome.model_dump(),
+    )  # fmt: skip
+
+
+def tested(instance: Instance, patch: str, place: Place, log: Path, *, seconds: float = SECONDS) -> Outcome:
+    """What the tests make of a patch; of the tree as it is where the patch is empty. Raises as `grade` does."""
+    swebench.parser(instance)
+    try:
+        with place.sandbox(instance) as box:
+            return _tested(instance, patch, box, log, script=place.script(instance), seconds=seconds)
+    except Unprepared as error:
+        return Outcome(verdict="unvalidated", reason=str(error))
+    except SandboxError as error:
+        if error.ends_run:
+            raise
+        return Outcome(verdict="infra", reason=str(error))
+
+
+def _tested(instance: Instance, patch: str, box: Sandbox, log: Path, *, script: str, seconds: float) -> Outcome:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if patch.strip() and (refusal := applied(box, patch)):
+        atomically(log, refusal.encode())
+        return Outcome(verdict="unresolved", reason=f"the patch does not apply: {_complaint(refusal)}")
+    done, printed = output(box, script, seconds)
+    atomically(log, printed.encode())
+    if done.timed_out:
+        return Outcome(verdict="unresolved", applied=True, timed_out=True, reason=f"no end after {seconds:g} s")
+    judged = swebench.judged(instance, log)
+    if judged.resolved:
+        return Outcome(verdict="resolved", applied=True)
+    reason = named(judged.failing) if judged.ran else f"the tests did not run to their end. {done.note}".strip()
+    return Outcome(verdict="unresolved", applied=True, reason=reason, failing=judged.failing[:MOST])
+
+
+def applied(box: Sandbox, patch: str) -> str:
+    """Applies a patch by the first of swebench's commands that can; empty, or what they all said.
+
+    Only the last of them, `patch`, would write into `.git`; it is asked first what it would do. Raises SandboxError
+    where one of the programs is not there.
+    """
+    box.write(PATCH, patch)
+    said = list[str]()
+    for command in swebench.apply_commands():
+        run = f"cd {ROOT} && {command} {PATCH}"
+        if not command.startswith("git") and _reaches_git(box.run(f"{run} --dry-run", APPLYING).output):
+            return "".join([*said, "error: it changes the repository's .git\n"])
+        done = box.run(run, APPLYING)
+        if done.code == 0:
+            return ""
+        if done.code == 127:
+            raise SandboxError(f"grading needs `{command.split()[0]}` where the tests run; install it")
+        said.append(f"$ {command}\n{done.output}\n")
+    return "".join(said)
+
+
+def named(tests: tuple[str, ...]) -> str:
+    """In a few words which tests fail."""
+    shown = ", ".join(name if len(name) <= 80 else f"{name[:79]}…" for name in tests[:3])
+    more = f" and {len(tests) - 3} more" if len(tests) > 3 else ""
+    return f"{len(tests)} test{'s fail' if len(tests) != 1 else ' fails'}: {shown}{more}"
+
+
+def _reaches_git(said: str) -> bool:
+    return bool(re.search(r"(?m)^checking .*[/' ]\.git(?:[/']|$)", said))
+
+
+def _complaint(said: str) -> str:
+    """The first line with an error, which is git's."""
+    lines = [line.strip() for line in said.splitlines()]
+    return next((line.removeprefix("error: ")[:200] for line in lines if line.startswith("error: ")), "it is no diff")

@@ -1,0 +1,112 @@
+"""Whether an instance can be trusted here: with its own fix it is resolved, and without any patch it is not.
+
+Both are really run. What came of it is kept in the user's cache, so that the next evaluation goes on from there.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+from pydantic import ValidationError
+
+from sera_cli import config
+from sera_cli.errors import DataError, SandboxError
+from sera_cli.evaluate import swebench
+from sera_cli.evaluate.grade import SECONDS, Outcome, tested
+from sera_cli.evaluate.instance import Instance
+from sera_cli.evaluate.places import Place, Unprepared
+from sera_cli.store import atomically
+from sera_cli.types import Record, digest
+
+
+class Validation(Record):
+    """`environment` is the digest of what the instance was tried in; `reason` says in a line why it is not valid.
+
+    The id covers all that decides the outcome: patches, tests, the script that runs them, environment, swebench.
+    """
+
+    instance_id: str
+    environment: str
+    valid: bool
+    reason: str = ""
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> bool:
+        return not self.valid
+
+
+def validated(
+    instance: Instance, place: Place, *, logs: Path, cache: Path | None = None, seconds: float = SECONDS,
+    again: bool = False,
+) -> Validation:
+    """Whether the instance can be trusted in `place`; what is known of it is not tried again.
+
+    `again` tries what was not valid once more. `logs` keeps what the two runs print. One process tries an instance
+    while others wait. Raises SandboxError when the sandbox broke meanwhile: nothing is known then.
+    """
+    try:
+        parser, environment = swebench.parser(instance), place.prepare(instance)
+    except (Unprepared, DataError) as error:
+        return Validation(id="", instance_id=instance.instance_id, environment="", valid=False, reason=str(error))
+    id_ = _id(instance, place, parser, environment)
+    with _alone((cache or folder()) / f"{id_}.json") as file:
+        known = _known(file, id_)
+        if known and (known.valid or not again):
+            return known
+        begun = monotonic()
+        reason = _tried(instance, place, logs, seconds)
+        found = Validation(
+            id=id_, attempt=known.attempt + 1 if known else 1, instance_id=instance.instance_id,
+            environment=environment, valid=not reason, reason=reason, seconds=round(monotonic() - begun, 3),
+        )  # fmt: skip
+        atomically(file, found.model_dump_json().encode() + b"\n")
+        return found
+
+
+def folder() -> Path:
+    """Where validations are kept, one file each."""
+    return config.home("cache") / "evaluate" / "validated"
+
+
+def _id(instance: Instance, place: Place, parser: str, environment: str) -> str:
+    asked = instance.model_dump(mode="json", exclude={"row", "problem_statement", "created_at"})
+    return digest([asked, place.name, place.script(instance), parser, environment, swebench.release()], 16)
+
+
+def _known(file: Path, id_: str) -> Validation | None:
+    try:
+        found = Validation.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):  # never tried, or torn by another release of sera
+        return None
+    return found if found.id == id_ else None
+
+
+def _tried(instance: Instance, place: Place, logs: Path, seconds: float) -> str:
+    """Why not; empty where it can be trusted."""
+    if not instance.fail_to_pass:
+        return "it names no test that fails before the fix"
+    name = instance.instance_id.replace("/", "__")
+    gold = _outcome(instance, instance.patch, place, logs / f"{name}.gold.log", seconds)
+    if gold.verdict != "resolved":
+        return f"its own fix does not resolve it: {gold.reason}"
+    empty = _outcome(instance, "", place, logs / f"{name}.empty.log", seconds)
+    return "it is resolved without any patch" if empty.verdict == "resolved" else ""
+
+
+def _outcome(instance: Instance, patch: str, place: Place, log: Path, seconds: float) -> Outcome:
+    outcome = tested(instance, patch, place, log, seconds=seconds)
+    if outcome.verdict == "infra":
+        raise SandboxError(f"{instance.instance_id} could not be validated: {outcome.reason}")
+    return outcome
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[Path]:
+    """Holds what is known of one instance, for this thread."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield file
