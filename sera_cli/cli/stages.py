@@ -1,7 +1,7 @@
 """The stages of the road, one function each: every one goes on where the run folder stands, and leaves it whole."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
@@ -16,7 +16,7 @@ from sera_cli.errors import ConfigError
 if TYPE_CHECKING:
     from sera_cli.data.prepare import Prepared
     from sera_cli.harness.loop import Limits
-    from sera_cli.svg.pipeline import Goal, Tally
+    from sera_cli.svg.pipeline import Goal, OnRecord, Pipeline, Tally
     from sera_cli.train.choice import Choice, Facts, Need
     from sera_cli.train.layout import Layout
     from sera_cli.train.recipe import Recipe
@@ -55,48 +55,64 @@ def mine(job: Job, board: Board) -> None:
 
 
 def generate(job: Job, board: Board) -> "Tally":
-    """2-explored to 5-verdicts.jsonl, until enough rollouts can teach or the functions are used up.
-
-    A server that was started for the teacher is gone at the end, with its GPU memory: training may need that.
-    """
+    """2-explored to 5-verdicts.jsonl, until enough rollouts can teach or the functions are used up."""
     from sera_cli.cli import money
-    from sera_cli.cli.teaching import teaching
-    from sera_cli.harness.pace import Pace
-    from sera_cli.history import messages
     from sera_cli.runs import settle
-    from sera_cli.svg.demonstrations import demonstrations
-    from sera_cli.svg.explore import Bench
-    from sera_cli.svg.pipeline import Pipeline
     from sera_cli.svg.pipeline import generate as run
     from sera_cli.svg.sample import tasks
 
     settle(job.run, "generate", job.generation)
-    own = job.config.generate.demonstrations
-    shown = demonstrations(Path(own) if own else None, () if own else messages(job.checkout))
     todo = tasks(
         functions(job), job.checkout.name, job.checkout.commit, job.config.generate.seed,
         limit=job.config.generate.limit,
     )  # fmt: skip
-    stop = threading.Event()
-    pace = Pace(cancelled=stop.is_set)
     try:
-        with (
-            money.account(job, stop.is_set) as account,
-            teaching(job, meter=account, pace=pace, tell=lambda text: board("teacher", 0, note=text)) as teacher,
-            jobs.sandboxes(job, stop.is_set) as sandbox,
-            workers(job.jobs, stop) as pool,
-        ):
-            bench = Bench(
-                teacher=teacher, sandbox=sandbox, limits=_limits(job), seed=job.config.generate.seed,
-                tries=job.config.rollout.tries, cancelled=stop.is_set, admit=account.admit, clock=pace.clock,
-            )  # fmt: skip
-            pipeline = Pipeline(
-                run=job.run, bench=bench, shown=shown, pool=pool, workers=job.jobs,
-                retry_failed=job.asked.retry_failed, on_record=watched(board, goal(job), account.line),
-            )  # fmt: skip
-            return run(pipeline, todo, goal(job))
+        with pipeline(job, board, lambda spent: watched(board, goal(job), spent)) as made:
+            return run(made, todo, goal(job))
     finally:
         money.remember(job)  # reads the whole run: not while anything is spent
+
+
+@contextmanager
+def pipeline(
+    job: Job, board: Board, watch: "Callable[[Callable[[], str]], OnRecord]", *, charged: Job | None = None
+) -> "Iterator[Pipeline]":
+    """What makes rollouts and reports, into the files of the job's run, at the cost of the run that is `charged`.
+
+    `watch` is given what tells the spend so far, and hears of every record. A server that was started for the teacher
+    is gone at the end, with its GPU memory: training may need that.
+    """
+    from sera_cli.cli import money
+    from sera_cli.cli.teaching import teaching
+    from sera_cli.harness.pace import Pace
+    from sera_cli.svg.explore import Bench
+    from sera_cli.svg.pipeline import Pipeline
+
+    shown, stop = _demonstrations(job), threading.Event()
+    pace = Pace(cancelled=stop.is_set)
+    with (
+        money.account(charged or job, stop.is_set) as account,
+        teaching(job, meter=account, pace=pace, tell=lambda text: board("teacher", 0, note=text)) as teacher,
+        jobs.sandboxes(job, stop.is_set) as sandbox,
+        workers(job.jobs, stop) as pool,
+    ):
+        bench = Bench(
+            teacher=teacher, sandbox=sandbox, limits=_limits(job), seed=job.config.generate.seed,
+            tries=job.config.rollout.tries, cancelled=stop.is_set, admit=account.admit, clock=pace.clock,
+        )  # fmt: skip
+        yield Pipeline(
+            run=job.run, bench=bench, shown=shown, pool=pool, workers=job.jobs,
+            retry_failed=job.asked.retry_failed, on_record=watch(account.line),
+        )  # fmt: skip
+
+
+def _demonstrations(job: Job) -> tuple[str, ...]:
+    """The issues to take the style from: the user's own, else those of the repository's past, else ours."""
+    from sera_cli.history import messages
+    from sera_cli.svg.demonstrations import demonstrations
+
+    own = job.config.generate.demonstrations
+    return demonstrations(Path(own) if own else None, () if own else messages(job.checkout))
 
 
 def prepare(job: Job, student: "Student") -> "Prepared":

@@ -1,0 +1,75 @@
+"""Soft tasks: a change is asked for by its report alone, and scored by how many of its lines are found again.
+
+Where tests cannot run, mean line recall stands in for the rate of resolved tasks: over 1,036 evaluations the two
+correlate at 0.898 (SERA paper, section 5.2). It ranks models; it counts no solved issue.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from sera_cli import store
+from sera_cli.errors import DataError
+from sera_cli.evaluate.attempts import Attempt
+from sera_cli.evaluate.report import Result, result
+from sera_cli.patch import changes, files, likeness
+from sera_cli.types import Task, Trajectory, Value, digest
+
+BENCH = "soft"
+SCORED = "scored"
+"""The verdict on an attempt that counts: nothing here is resolved or not."""
+
+PROXY = (
+    "Recall is a proxy: the share of a known change's lines that was found again, not of issues that were resolved."
+)
+
+
+class Exam(Value):
+    """The tasks, and what is known of how they were made: `teacher`, `commit`, `seed`, `functions`, `made`."""
+
+    tasks: tuple[Task, ...]
+    about: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Of what is asked and what is to be found: all that decides a score but who answers, and how."""
+        return digest([[one.id, one.commit, one.statement, one.gold] for one in self.tasks])
+
+
+def write(path: Path, exam: Exam) -> None:
+    """One file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    store.write(path, Task, exam.tasks, exam.about)
+
+
+def read(path: Path, limit: int = 0) -> Exam:
+    """The exam in a file, or its first `limit` tasks. Raises DataError for none, and for a task that cannot be scored.
+    """
+    tasks = tuple(store.read(path, Task).values())
+    for one in tasks:
+        if not changes(one.gold):
+            raise DataError(f"task {one.id} has no change to be found again; remove its line", path)
+    return Exam(tasks=tasks[: limit or None], about=store.about(path, Task))
+
+
+def unseen(exam: Exam, taught: Iterable[tuple[str, str]], patches: Iterable[str]) -> Exam:
+    """What an agent may be asked of it: nothing about functions, by path and name, that it was `taught` about, and none
+    of the changes that the `patches` of its training make, wherever those rollouts began.
+    """
+    functions, known = set(taught), set(map(_change, patches))
+    kept = (one for one in exam.tasks if (one.path, one.function) not in functions and _change(one.gold) not in known)
+    return exam.model_copy(update={"tasks": tuple(kept)})
+
+
+def _change(patch: str) -> str:
+    """What a patch changes in which files, wherever in them that stands."""
+    return digest([sorted(files(patch)), sorted(changes(patch))], 24)
+
+
+def scored(attempt: Attempt, rollout: Trajectory, dollars: float | None = 0.0) -> Result:
+    """Line recall of patch 1 in what was handed in; a rollout that broke does not count."""
+    if rollout.failed:
+        return result(rollout, "infra", None, dollars=dollars, reason=rollout.error)
+    found = likeness(attempt.task.gold, rollout.patch)
+    reason = "" if rollout.patch.strip() else f"no patch ({rollout.exit})"
+    return result(rollout, SCORED, found.recall, dollars=dollars, reason=reason)
