@@ -25,7 +25,8 @@ NOT_PIPS = {
 
 CALLED = {
     "pytorch": "torch", "matplotlib-base": "matplotlib", "dask-core": "dask", "pytables": "tables",
-    "opencv": "opencv-python", "iris": "scitools-iris", "msgpack-python": "msgpack", "pyqt": "PyQt5", "python-graphviz": "graphviz",
+    "opencv": "opencv-python", "iris": "scitools-iris", "msgpack-python": "msgpack", "pyqt": "PyQt5",
+    "python-graphviz": "graphviz",
 }  # fmt: skip
 """Packages that pip knows by another name than conda does."""
 

@@ -13,6 +13,7 @@ from sera_cli.evaluate import repositories, requirements, swebench
 from sera_cli.evaluate.instance import InstallConfig, Instance
 from sera_cli.evaluate.places import Unprepared
 from sera_cli.git import Checkout
+from sera_cli.plumbing import run
 from sera_cli.types import Value, digest
 
 SOURCES = ("setup.py", "setup.cfg", "pyproject.toml", "package.json", "package-lock.json", "go.mod", "go.sum",
@@ -62,7 +63,7 @@ def specification(instance: Instance, checkout: Checkout) -> Specification:
     Raises Unprepared where nobody says how its repository is installed, or what it names is not there, DataError for
     a log parser that there is not, ConfigError without the swebench package.
     """
-    setup = checkout.model_copy(update={"commit": instance.environment_setup_commit or instance.base_commit})
+    setup = _setup(instance, checkout)
     try:
         config = instance.install_config or _known(instance, setup)
         wished, required = _required(config, setup)
@@ -75,6 +76,15 @@ def specification(instance: Instance, checkout: Checkout) -> Specification:
         test_command=_command(instance, config), parser=swebench.parser(instance),
         sources=digest(repositories.blobs(checkout, SOURCES)),
     )  # fmt: skip
+
+
+def _setup(instance: Instance, checkout: Checkout) -> Checkout:
+    """Where the requirement files are read: at the commit that the row names, at the base commit where it names none
+    or the clone lacks it. Often it lies on a branch that a clone of the main one does not have.
+    """
+    named = instance.environment_setup_commit
+    there = named and not run(checkout.root, "cat-file", "-e", f"{named}^{{commit}}").returncode
+    return checkout.model_copy(update={"commit": named}) if there else checkout
 
 
 def editable(install: str) -> str:
