@@ -1,7 +1,6 @@
 """A rollout as the judge and the writer of issues are shown it: what was called, what came back, what was said."""
 
 import json
-import re
 from collections.abc import Callable
 from math import inf
 from typing import TypeVar
@@ -11,6 +10,7 @@ from sera_cli.errors import ContextOverflow
 from sera_cli.harness.model import Model
 from sera_cli.harness.wire import thought
 from sera_cli.types import Message, Step, Trajectory, Usage
+from sera_cli.wording import output as output
 
 Answer = TypeVar("Answer")
 Story = list[dict[str, str]]
@@ -75,12 +75,6 @@ def shorter(told: Story) -> Story | None:
         cut = f"{text[:kept]}\n[{len(text) - 2 * kept:,} characters left out here]\n{text[-kept:]}"
         return [*told[:longest], told[longest] | {"observation": cut}, *told[longest + 1 :]]
     return told[max(1, len(told) // 4) :] or None
-
-
-def output(text: str) -> str | None:
-    """What stands inside the last `<output>` tags; None without them or with nothing in them."""
-    found = re.findall(r"<output>(.*?)</output>", text, re.DOTALL)
-    return found[-1].strip() or None if found else None
 
 
 def _action(step: Step) -> str:

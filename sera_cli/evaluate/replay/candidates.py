@@ -1,0 +1,104 @@
+"""Which changes of the past may become tasks, by what can be told without running anything, and why others may not."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sera_cli import ignore
+from sera_cli.evaluate.replay.history import Change
+from sera_cli.evaluate.replay.leaks import fresh, leaks
+from sera_cli.evaluate.replay.splitting import Parts, split, touched
+from sera_cli.evaluate.replay.statement import Thread, finished, found
+from sera_cli.git import Checkout
+from sera_cli.types import Record, digest
+from sera_cli.wording import robot
+
+
+class Candidate(Record):
+    """A change in two parts. `statement` is empty where a teacher is to write one; `source` says where it is from.
+
+    `wanted` are names and texts that the tests use and the repository has not.
+    """
+
+    commit: str
+    base: str
+    created: str
+    messages: tuple[str, ...]
+    parts: Parts
+    statement: str = ""
+    source: str = ""
+    wanted: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return self.messages[0].partition("\n")[0]
+
+    @property
+    def change(self) -> Change:
+        return Change(self.commit, self.base, 0, self.messages)
+
+
+class Dropped(NamedTuple):
+    """A change that becomes no task. `reason` is the same for all of a kind, `detail` says what was seen."""
+
+    commit: str
+    title: str
+    reason: str
+    detail: str = ""
+
+
+def candidates(
+    checkout: Checkout, changes: Iterable[Change], is_test: Callable[[str], bool], threads: Mapping[int, Thread],
+    *, teaching: bool = False,
+) -> Iterator[Candidate | Dropped]:
+    """Each change as a candidate, or dropped. With a teacher (`teaching`) only issues are statements as they stand."""
+    seen = set[str]()
+    hidden = ignore.rules(checkout)
+    for change in changes:
+        made = _examined(checkout, change, is_test, hidden)
+        if isinstance(made, Parts):
+            made = _stated(checkout, change, made, threads, teaching=teaching)
+        if isinstance(made, Candidate) and made.id in seen:
+            made = "was made twice"
+        if isinstance(made, Candidate):
+            seen.add(made.id)
+            yield made
+        else:
+            reason, _, detail = made.partition(": ")
+            yield Dropped(change.commit, change.messages[0].partition("\n")[0], reason, detail)
+
+
+def _examined(checkout: Checkout, change: Change, is_test: Callable[[str], bool], hidden: str) -> Parts | str:
+    """Its parts, or why it is no task."""
+    message = change.messages[0]
+    if robot(message):
+        return "was made by a program"
+    if message.startswith('Revert "') or "\nThis reverts commit " in message:
+        return "takes another one back"
+    if hidden and _hidden(checkout, change, hidden):
+        return f"touches what {ignore.NAME} hides"
+    return split(checkout, change.base, change.commit, is_test)
+
+
+def _hidden(checkout: Checkout, change: Change, rules: str) -> Collection[str]:
+    return ignore.among([file.path for file in touched(checkout, change.base, change.commit)], rules)
+
+
+def _stated(
+    checkout: Checkout, change: Change, parts: Parts, threads: Mapping[int, Thread], *, teaching: bool
+) -> Candidate | str:
+    """The change with its statement, or why there is none, with what it tells after a colon."""
+    told = found(change, parts, threads)
+    new = fresh(checkout, change.base, parts)
+    if not teaching:
+        if told is None:
+            return "says too little"
+        if seen := leaks(told[0], new):
+            return f"tells of the fix: {', '.join(seen)[:200]}"
+    kept = told if told and (not teaching or (told[1] == "issue" and not leaks(told[0], new))) else None
+    return Candidate(
+        id=digest([change.base, parts.patch, parts.test_patch]), commit=change.commit, base=change.base,
+        created=datetime.fromtimestamp(change.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), messages=change.messages,
+        parts=parts, statement=finished(kept[0], new) if kept else "", source=kept[1] if kept else "",
+        wanted=new.wanted,
+    )  # fmt: skip
