@@ -4,13 +4,14 @@ Everything that is made carries two labels: the run's, and its owner's, by which
 """
 
 import os
+import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sera_cli.errors import SandboxError, SandboxGone
+from sera_cli.errors import Cancelled, SandboxError, SandboxGone
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -104,6 +105,29 @@ def written(client: "APIClient", box: str) -> int:
         return int(client._result(client._get(url, params={"size": 1}), True).get("SizeRw") or 0)
 
 
+def image(client: "APIClient", name: str) -> str:
+    """The id of the image of that name or id; empty where the engine has none."""
+    from docker.errors import ImageNotFound
+
+    with answering(client, f"look for the image {name}"):
+        try:
+            return str(client.inspect_image(name)["Id"])
+        except ImageNotFound:
+            return ""
+
+
+def fetch(client: "APIClient", name: str, *, cancelled: Callable[[], bool] = lambda: False) -> str:
+    """Has the engine fetch an image from where its name says; its id. Raises SandboxError, Cancelled."""
+    with answering(client, f"fetch the image {name}"):
+        tag = None if re.search(r"[:@][^/]*$", name) else "latest"
+        for event in client.pull(name, tag=tag, stream=True, decode=True):
+            if cancelled():
+                raise Cancelled("an image was being fetched; what came of it is kept")
+            if "error" in event:
+                raise SandboxError(f"cannot fetch the image {name}: {_plain(event['error'])}")
+        return str(client.inspect_image(name)["Id"])
+
+
 def leftovers(client: "APIClient | None" = None) -> list[Left]:
     """Containers and images of dead runs, in the order in which they can be removed; none where no engine answers."""
     try:
@@ -174,5 +198,8 @@ def _short(error: BaseException) -> str:
         if isinstance(below, OSError) and below.strerror:
             return below.strerror
         below = below.__cause__ or below.__context__
-    said = getattr(error, "explanation", None) or error
-    return " ".join(str(said).split())[:300] or type(error).__name__
+    return _plain(getattr(error, "explanation", None) or error) or type(error).__name__
+
+
+def _plain(said: object) -> str:
+    return " ".join(str(said).split())[:300]

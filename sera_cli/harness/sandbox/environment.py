@@ -4,7 +4,6 @@ Its image is named by what it was made of, so the next run finds it. A build tha
 stands in: soft verification needs no tests.
 """
 
-import re
 import tarfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -107,21 +106,14 @@ def _texts(base: Path) -> dict[str, str]:
 
 def _there(client: "APIClient", name: str, env: Env) -> str:
     """The id of an image, fetched if it may be."""
-    from docker.errors import ImageNotFound
-
-    with daemon.answering(client, f"look for the image {name}"):
-        try:
-            return str(client.inspect_image(name)["Id"])
-        except ImageNotFound:
-            pass
+    if found := daemon.image(client, name):
+        return found
     if not env.network:
         raise SandboxError(
             f"the image {name} is not on this machine: `docker pull {name}`, or set env.image to one that is, or let "
             "sera fetch it with env.network"
         )
-    with daemon.answering(client, f"fetch the image {name}"):
-        client.pull(name, tag=None if re.search(r"[:@][^/]*$", name) else "latest")
-        return str(client.inspect_image(name)["Id"])
+    return daemon.fetch(client, name)
 
 
 def _own(client: "APIClient", base: Path, made: Recipe, env: Env, follow: Follow) -> str:
@@ -142,15 +134,11 @@ def _own(client: "APIClient", base: Path, made: Recipe, env: Env, follow: Follow
 
 def _built(client: "APIClient", what: tuple[Path, str, str], env: Env, follow: Follow) -> str:
     """The image of a context folder, a Dockerfile's text and a key; built unless there is one of that key."""
-    from docker.errors import ImageNotFound
-
     context, text, key = what
     name = f"sera-env:{key}"
+    if found := daemon.image(client, name):
+        return found
     with daemon.answering(client, "build the environment"):
-        try:
-            return str(client.inspect_image(name)["Id"])
-        except ImageNotFound:
-            pass
         with TemporaryFile() as packed:
             _pack_context(packed, context, text)
             events = client.build(
