@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sera_cli.agents.serving.stand import Served, base_of, ordered
+from sera_cli.agents.serving.stand import Served, bare, base_name, base_of, ordered
 from sera_cli.errors import ConfigError
 from sera_cli.harness.wire import Wire
 from tests.test_chat import CARD
@@ -43,6 +43,25 @@ def test_a_whole_model_is_served_under_its_agents_name(tmp_path: Path) -> None:
     assert pairs["--tool-call-parser"] == "qwen3_coder"
     assert "--enable-lora" not in told
     assert base_of([whole]) == ""
+
+
+def test_what_a_whole_model_was_made_of_is_served_as_the_agent_is_and_under_its_own_name(tmp_path: Path) -> None:
+    base, weights, folder = tmp_path / "Coder-8B", tmp_path / "weights", tmp_path / "linked"
+    for place in (base, weights, folder):
+        place.mkdir()
+    for place in (base, weights):
+        (place / "chat_template.jinja").write_text(place.name)
+    (base / "model.safetensors").write_text("base")
+    agent = Served(CARD.model_copy(update={"base": str(base), "method": "full"}), weights, "", Wire())
+    alone = bare(agent, base, folder)
+    assert (alone.name, alone.weights, alone.adapter) == ("Coder-8B@0", folder, False)
+    texts = {file.name: file.read_text() for file in folder.iterdir()}
+    assert texts == {"model.safetensors": "base", "chat_template.jinja": "weights"}
+    assert words(alone)[2] == str(folder)
+
+
+def test_a_base_is_called_by_its_id_or_by_the_name_of_its_folder(tmp_path: Path) -> None:
+    assert [base_name(one) for one in ("", "Qwen/Qwen3-8B", str(tmp_path))] == ["", "Qwen/Qwen3-8B", tmp_path.name]
 
 
 def test_the_users_own_flags_come_last(tmp_path: Path) -> None:

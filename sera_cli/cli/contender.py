@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sera_cli.errors import ConfigError
 
 if TYPE_CHECKING:
+    from sera_cli.agents.serving.stand import Served
     from sera_cli.cli.job import Job
     from sera_cli.harness.model import Teacher
     from sera_cli.harness.money.spend import Meter
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Contender:
-    """A model by its spec, or the agent of a `card`; `bare`: that agent's base, without what it learned.
+    """A model by its spec, or the agent of a `card`; `bare`: what that agent was made of, without what it learned.
 
     `teacher` is how other verbs call it: an agent is as free of charge as a model served by vLLM.
     """
@@ -33,13 +34,14 @@ class Contender:
 
     def settings(self) -> dict[str, Any]:
         """What makes it another contender: of an agent, also what it was trained on, and when."""
-        if not self.card:
+        if not self.card or self.bare:
             return {"model": self.name}
         return {"model": self.name, "data": self.card.data_digest, "created": self.card.created}
 
 
 def contender(agent: str, model: str) -> Contender:
-    """The agent called `agent` (NAME or NAME@VERSION), or the model that `model` names.
+    """The agent called `agent` (NAME or NAME@VERSION), or the model that `model` names: base:AGENT is what an agent was
+    made of.
 
     Raises ConfigError for one that there is not, and for two or none.
     """
@@ -51,20 +53,19 @@ def contender(agent: str, model: str) -> Contender:
         card = chosen(agent)
         return Contender(f"{card.name}@{card.version}", card)
     kind, _, rest = model.partition(":")
+    if kind == "base":
+        return base(chosen(rest))
     if model != "rehearsal" and not (kind in ("openai", "anthropic", "vllm") and rest):
-        raise ConfigError(f"--model {model}: use rehearsal, openai:MODEL, anthropic:MODEL or vllm:MODEL")
+        raise ConfigError(f"--model {model}: use rehearsal, openai:, anthropic: or vllm:MODEL, or base:AGENT")
     return Contender(model)
 
 
 def base(card: "AgentCard") -> Contender:
-    """The model that an agent was made of, asked in the same way. Raises ConfigError where there is no adapter."""
-    from sera_cli.agents.serving.stand import base_of
+    """The model that an agent was made of, asked in the same way."""
+    from sera_cli.agents.serving.stand import base_name, base_of
     from sera_cli.cli.serve import of
 
-    name = base_of([of(card)])
-    if not name:
-        raise ConfigError(f"{card.name}@{card.version} is a whole model; name its base with --model vllm:{card.base}")
-    return Contender(name, card, bare=True)
+    return Contender(base_of([of(card)]) or f"{base_name(card.base)}@0", card, bare=True)
 
 
 def one_at_a_time(who: Contender) -> bool:
@@ -94,13 +95,34 @@ def answering(
         with teaching(job, meter=meter, pace=pace, tell=tell) as teacher:
             yield teacher
         return
-    from sera_cli.cli.serve import ready, running
+    from sera_cli.cli.serve import raised, running
 
-    agent = f"{who.card.name}@{who.card.version}"
     offline = job.config.privacy.offline
     with (
-        ready([agent], "127.0.0.1", 0, backend="auto", flags=(), key="", offline=offline) as stand,
+        _standing(who) as served,
+        raised([served], "127.0.0.1", 0, backend="auto", flags=(), key="", offline=offline) as stand,
         running(stand),
         closing(remote(replace(job, teacher=who.teacher), (f"{stand.url}/v1",), meter=meter, pace=pace)) as teacher,
     ):
         yield teacher
+
+
+@contextmanager
+def _standing(who: Contender) -> Iterator["Served"]:
+    """What is to be served for it: the agent, beside which the base of an adapter can be asked; else a base alone."""
+    from sera_cli.agents.merge import fetched
+    from sera_cli.agents.serving.stand import bare
+    from sera_cli.cli.serve import of
+    from sera_cli.config import home
+    from sera_cli.harness.sandbox.private import private_folder
+    from sera_cli.train.student import student
+
+    assert who.card is not None
+    agent = of(who.card)
+    if not who.bare or agent.adapter:
+        yield agent
+        return
+    wire = agent.spoken
+    found = student(who.card.base, home("cache"), context=who.card.context, family=wire.family, thinking=wire.thinking)
+    with private_folder(label="base") as folder:
+        yield bare(agent, fetched(found.base), folder)

@@ -71,15 +71,28 @@ def ready(
     names: Sequence[str], host: str, port: int, *, backend: str, flags: Sequence[str], key: str, offline: bool
 ) -> Iterator[Stand]:
     """Agents with an engine behind them; noted as served, for as long as it lasts."""
-    import uvicorn
-
-    from sera_cli.agents.serving.app import Server
-    from sera_cli.agents.serving.stand import base_of
     from sera_cli.agents.serving.standing import noted
     from sera_cli.cli.chat import chosen
     from sera_cli.config import home
 
     served = [of(chosen(name)) for name in names]
+    with (
+        raised(served, host, port, backend=backend, flags=flags, key=key, offline=offline) as stand,
+        noted(home("data"), stand.url, [*stand.names]),
+    ):
+        yield stand
+
+
+@contextmanager
+def raised(
+    served: "Sequence[Served]", host: str, port: int, *, backend: str, flags: Sequence[str], key: str, offline: bool
+) -> Iterator[Stand]:
+    """The same of what is to be served, registered or not, and without a note of it."""
+    import uvicorn
+
+    from sera_cli.agents.serving.app import Server
+    from sera_cli.agents.serving.stand import base_of
+
     with listening(host, port) as place, standing(served, backend, flags, offline=offline) as engine:
         agents = {one.name: spoken(one) for one in served}
         bare = base_of(served)
@@ -88,8 +101,7 @@ def ready(
         app = Server(agents | beside, engine, key=key).app()
         config = uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=5)
         place.listen()
-        with noted(home("data"), where, [*agents]):
-            yield Stand(tuple(agents), where, uvicorn.Server(config), place)
+        yield Stand(tuple(agents), where, uvicorn.Server(config), place)
 
 
 @contextmanager

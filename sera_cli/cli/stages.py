@@ -97,7 +97,7 @@ def pipeline(
         workers(job.jobs, stop) as pool,
     ):
         bench = Bench(
-            teacher=teacher, sandbox=sandbox, limits=_limits(job), seed=job.config.generate.seed,
+            teacher=teacher, sandbox=sandbox, limits=limits(job), seed=job.config.generate.seed,
             tries=job.config.rollout.tries, cancelled=stop.is_set, admit=account.admit, clock=pace.clock,
         )  # fmt: skip
         yield Pipeline(
@@ -233,7 +233,8 @@ def functions(job: Job) -> Iterator["Function"]:
     return store.scan(job.run.functions, Function)
 
 
-def _limits(job: Job) -> "Limits":
+def limits(job: Job) -> "Limits":
+    """The bounds of one rollout."""
     from sera_cli.harness.loop import Limits
 
     return Limits(**job.config.rollout.model_dump(include=set(Limits.model_fields)))

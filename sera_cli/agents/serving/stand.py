@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from sera_cli.agents.preflight import CONFIG, rank
 from sera_cli.errors import ConfigError
+from sera_cli.harness.tokens import TEMPLATE
 from sera_cli.harness.vllm.launch import Order, order
 from sera_cli.harness.wire.family import PARSERS, Wire
 from sera_cli.types import AgentCard
@@ -39,8 +40,24 @@ def together(agents: Sequence[Served]) -> str:
 
 def base_of(agents: Sequence[Served]) -> str:
     """What the base of adapters is called, which can be asked beside them; "" for a whole model, which has none."""
-    model = next((one.base for one in agents if one.adapter), "")
-    return Path(model).resolve().name if model and Path(model).is_dir() else model
+    return base_name(next((one.base for one in agents if one.adapter), ""))
+
+
+def bare(agent: Served, base: Path, folder: Path) -> Served:
+    """The model that a whole one was made of, to be asked as the agent is: its files are linked into `folder`, beside
+    the template by which the agent reads. It is called by its own name, as version 0.
+    """
+    files = [file for file in base.iterdir() if file.name != TEMPLATE]
+    for file in (*files, agent.weights / TEMPLATE):
+        if file.exists():
+            (folder / file.name).symlink_to(file.resolve())
+    card = agent.card.model_copy(update={"name": base_name(agent.card.base), "version": 0})
+    return Served(card, folder, "", agent.spoken)
+
+
+def base_name(base: str) -> str:
+    """What a base is called: a hub id as it is, a folder by its name."""
+    return Path(base).resolve().name if base and Path(base).is_dir() else base
 
 
 def ordered(
