@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from sera_cli.errors import ConfigError
@@ -11,9 +12,11 @@ from sera_cli.errors import ConfigError
 if TYPE_CHECKING:
     from sera_cli.agents.serving.stand import Served
     from sera_cli.cli.job import Job
+    from sera_cli.evaluate.attempts import Arena, Attempt
     from sera_cli.harness.model import Teacher
-    from sera_cli.harness.money.spend import Meter
+    from sera_cli.harness.money.spend import Account, Meter
     from sera_cli.harness.pace import Pace
+    from sera_cli.harness.sandbox import Sandbox
     from sera_cli.types import AgentCard
 
 
@@ -126,3 +129,24 @@ def _standing(who: Contender) -> Iterator["Served"]:
     found = student(who.card.base, home("cache"), context=who.card.context, family=wire.family, thinking=wire.thinking)
     with private_folder(label="base") as folder:
         yield bare(agent, fetched(found.base), folder)
+
+
+@contextmanager
+def arena(
+    job: "Job", who: Contender, sandbox: Callable[["Attempt"], "Sandbox"], stop: Event, *, context: int = 0,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Iterator[tuple["Arena", "Account"]]:
+    """What attempts need: the model, up as long as this lasts, its money counted in the run's folder, and places."""
+    from sera_cli.cli import money
+    from sera_cli.evaluate.attempts import Arena
+    from sera_cli.harness.loop import Limits
+    from sera_cli.harness.pace import Pace
+
+    pace = Pace(cancelled=stop.is_set)
+    limits = Limits(**job.config.rollout.model_dump(include=set(Limits.model_fields)))
+    with money.account(job, stop.is_set) as account, answering(who, job, meter=account, pace=pace, tell=tell) as model:
+        made = Arena(
+            model=model, sandbox=sandbox, limits=limits, context=context, cancelled=stop.is_set, clock=pace.clock,
+            admit=account.admit,
+        )  # fmt: skip
+        yield made, account
