@@ -1,6 +1,7 @@
 """Student's t and the normal distribution: their tails and quantiles, without a numerics package."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import copysign, exp, inf, lgamma, log, log1p
 from statistics import NormalDist
 
@@ -22,6 +23,7 @@ def student(value: float, freedom: float) -> float:
     return 1 - tail if value > 0 else tail
 
 
+@lru_cache(maxsize=1000)
 def student_quantile(share: float, freedom: float) -> float:
     """The value that `share` of Student's t lies below, 0 < share < 1."""
     if freedom == inf:

@@ -1,0 +1,115 @@
+"""Two agents on the same tasks: how far apart, how sure that is, and what it would take to be surer."""
+
+from math import ceil, sqrt
+
+from pydantic import computed_field
+
+from sera_cli.evaluate.stats.distributions import student, student_quantile
+from sera_cli.evaluate.stats.intervals import LEVEL
+from sera_cli.evaluate.stats.power import detectable, seeds_for, spread, tasks_for, unlike
+from sera_cli.evaluate.stats.scores import Scores, by_seed, mean, means, seeds, variance
+from sera_cli.types import Value
+
+NEAR = 20
+"""More seeds that somebody may still be asked for, before more tasks are."""
+
+FAR = 10
+"""Times the tasks: where a difference needs more than that, it is too small for this benchmark."""
+
+
+ADVISED = 3
+"""Seeds that the paper advises at least (SERA paper, section 6). With one nobody knows what is noise."""
+
+
+class Difference(Value):
+    """The second agent less the first, on the `tasks` that both have, and whether that can be chance.
+
+    `low` to `high` holds the difference on tasks like these with a chance of 95 %, `p` is that of one at least so large
+    where there is none: both by Student's t on the tasks' differences. `snr` is the paper's signal-to-noise ratio.
+    `detectable` is the smallest true difference that this design shows four times in five. `more_seeds` of both, or
+    `more_tasks`, would show the one seen here as often; None where no number does.
+    """
+
+    tasks: int
+    difference: float
+    low: float
+    high: float
+    p: float
+    snr: float | None
+    detectable: float
+    more_seeds: int | None
+    more_tasks: int | None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def verdict(self) -> str:
+        """What to make of it, in words."""
+        if self.low > 0 or self.high < 0:
+            return "better" if self.low > 0 else "worse"
+        if self.more_seeds is not None and self.more_seeds <= NEAR:
+            return f"cannot tell yet: {_more(self.more_seeds, 'seed')}"
+        if self.more_tasks is None or self.more_tasks > FAR * self.tasks:
+            return f"no difference seen; one of {100 * self.detectable:.1f} points would be"
+        if self.more_seeds is not None:
+            return f"cannot tell yet: {_more(self.more_seeds, 'seed')} or {_more(self.more_tasks, 'task')}"
+        return f"cannot tell at any number of seeds: {_more(self.more_tasks, 'task')}"
+
+
+class Plan(Value):
+    """What it takes to show a difference of `detect`: `seeds` of each on the same tasks, or so many `tasks` in all."""
+
+    detect: float
+    seeds: int | None
+    tasks: int | None
+
+
+def paired(a: Scores, b: Scores) -> Difference | None:
+    """Compares `b` with `a`; None where they share fewer than two tasks."""
+    a, b = shared(a, b)
+    if len(a) < 2:
+        return None
+    mine, theirs = means(a), means(b)
+    apart = [theirs[task] - mine[task] for task in mine]
+    middle, error = mean(apart), sqrt(unlike(apart) / len(apart))
+    half = student_quantile((1 + LEVEL) / 2, len(apart) - 1) * error
+    known, have = spread(a, b), min(seeds(a), seeds(b))
+    enough, tasks = seeds_for(middle, known, len(a)), tasks_for(middle, known, have)
+    return Difference(
+        tasks=len(a), difference=middle, low=max(-1.0, middle - half), high=min(1.0, middle + half),
+        p=2 * student(-abs(middle) / error, len(apart) - 1) if error else float(not middle), snr=snr(a, b),
+        detectable=detectable(known, len(a), have),
+        more_seeds=ADVISED - 1 if known.attempts is None else enough and max(0, ceil(enough - have)),
+        more_tasks=tasks and max(0, tasks - len(a)),
+    )  # fmt: skip
+
+
+def plan(detect: float, a: Scores, b: Scores) -> Plan | None:
+    """What it takes to tell two agents like these apart; None where they share fewer than two tasks."""
+    a, b = shared(a, b)
+    if len(a) < 2:
+        return None
+    known = spread(a, b)
+    return Plan(
+        detect=detect, seeds=seeds_for(detect, known, len(a)), tasks=tasks_for(detect, known, min(seeds(a), seeds(b))))
+
+
+def shared(a: Scores, b: Scores) -> tuple[Scores, Scores]:
+    """The scores of both on the tasks that both have."""
+    both = [task for task in a if task in b]
+    return {task: a[task] for task in both}, {task: b[task] for task in both}
+
+
+def snr(a: Scores, b: Scores) -> float | None:
+    """|difference| / run-to-run sd (SERA paper, section 6): below 1 noise, to 2 borderline, above that likely real.
+
+    The sd is that of both together, over the means of their seeds; None where it is 0 or an agent has one seed.
+    """
+    runs = [list(by_seed(rows).values()) for rows in (a, b)]
+    spread = sqrt(mean([variance(each) for each in runs]))
+    if not spread or min(map(len, runs)) < 2:
+        return None
+    return abs(mean(runs[1]) - mean(runs[0])) / spread
+
+
+def _more(count: int, what: str) -> str:
+    return f"{count} more {what}" + ("" if count == 1 else "s")
