@@ -8,6 +8,7 @@ import typer
 from sera_cli import __version__
 from sera_cli.cli import (
     agents,
+    bench,
     chat,
     clean,
     config,
@@ -65,6 +66,7 @@ app.command()(clean.clean)
 app.add_typer(agents.app, name="agents")
 app.add_typer(deploy.app, name="deploy")
 app.add_typer(runs.app, name="runs")
+app.add_typer(bench.app, name="bench")
 app.add_typer(data.app, name="data")
 app.add_typer(env.app, name="env")
 app.add_typer(config.app, name="config")

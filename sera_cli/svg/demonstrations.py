@@ -74,15 +74,20 @@ def told(message: str) -> str:
 
 def issues(path: Path) -> Iterator[str]:
     """Title and body of each issue in a JSONL file, where a line may be a page of them. Pull requests are left out."""
+    for issue in threads(path):
+        text = issue_text(issue)
+        if len(text.split()) >= SHORTEST and len(text.split()) <= LONGEST:
+            yield text
+
+
+def threads(path: Path) -> Iterator[dict[str, Any]]:
+    """Each issue and pull request in a JSONL file, as GitHub's API gives it. Raises DataError."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read: {error}", path) from error
     for number, line in enumerate(lines, 1):
-        for issue in _page(line, path, number) if line.strip() else ():
-            text = issue_text(issue)
-            if len(text.split()) >= SHORTEST and len(text.split()) <= LONGEST:
-                yield text
+        yield from _page(line, path, number) if line.strip() else ()
 
 
 def issue_text(issue: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""From candidates to a benchmark: their tests are tried, a teacher writes what statements are wanting, rows are made."""
+"""From candidates to a benchmark: tests are tried, a teacher writes statements that are wanting, rows are made."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator

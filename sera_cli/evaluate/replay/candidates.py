@@ -55,9 +55,8 @@ def candidates(
     seen = set[str]()
     hidden = ignore.rules(checkout)
     for change in changes:
-        made = _examined(checkout, change, is_test, hidden)
-        if isinstance(made, Parts):
-            made = _stated(checkout, change, made, threads, teaching=teaching)
+        parts = _examined(checkout, change, is_test, hidden)
+        made = parts if isinstance(parts, str) else _stated(checkout, change, parts, threads, teaching=teaching)
         if isinstance(made, Candidate) and made.id in seen:
             made = "was made twice"
         if isinstance(made, Candidate):

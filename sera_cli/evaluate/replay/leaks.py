@@ -44,7 +44,7 @@ def fresh(checkout: Checkout, base: str, parts: Parts) -> Fresh:
     code = [_COMMENT.sub("", line) for line in added]
     names = [word for word in sorted(words) if _is_used(word, tested) and any(_is_used(word, line) for line in code)]
     texts = sorted({text for line in code for text in _texts(line) if text in tested})
-    missing = {text for text in texts} - _there(checkout, base, texts, word=False)
+    missing = set(texts) - _there(checkout, base, texts, word=False)
     lines = {_bare(line) for line in code} - {_bare(line) for line in [*_kept(patch), *_added(test_patch), *public]}
     return Fresh(
         frozenset(words - {word for line in public for word in _WORD.findall(line)}),

@@ -15,9 +15,12 @@ Role = Literal["code", "test", "data", "aside"]
 LARGEST = 1000
 """Lines of code that a change may add and remove: nobody can say in one statement what more of them do."""
 
-_CODE = frozenset(
-    ".c .cc .cjs .clj .cpp .cs .cxx .dart .erl .ex .exs .fs .go .h .hpp .hs .java .jl .js .jsx .kt .kts .lua .m .mjs "
-    ".ml .mm .php .pl .pm .py .pyi .pyx .pxd .r .rb .rs .scala .sh .svelte .swift .ts .tsx .vue .zig".split())
+_CODE = frozenset({
+    ".c", ".cc", ".cjs", ".clj", ".cpp", ".cs", ".cxx", ".dart", ".erl", ".ex", ".exs", ".fs", ".go", ".h", ".hpp",
+    ".hs", ".java", ".jl", ".js", ".jsx", ".kt", ".kts", ".lua", ".m", ".mjs", ".ml", ".mm", ".php", ".pl", ".pm",
+    ".pxd", ".py", ".pyi", ".pyx", ".r", ".rb", ".rs", ".scala", ".sh", ".svelte", ".swift", ".ts", ".tsx", ".vue",
+    ".zig",
+})  # fmt: skip
 _TEST_FOLDERS = frozenset({
     "tests", "__tests__", "__mocks__", "__snapshots__", "testdata", "test_data", "test-data", "cassettes"})
 """Whatever lies in one of these is a test, or what a test needs."""
@@ -31,7 +34,8 @@ _DOCUMENTS = re.compile(
     r"(^|/)(change|news|history|release|readme|contribut|author|license|licence|copying|security|code_of_conduct)"
     r"[^/]*$|(^|/)(docs?|changelog|changes|newsfragments|news|whatsnew|releasenotes)/|^[^/]*\.(md|rst|adoc)$", re.I)
 _NEWS = re.compile(r"(^|/)(change|news|history|release|whatsnew)", re.I)
-_CI = re.compile(r"^\.(github|gitlab|circleci|azure-pipelines|buildkite)/|^\.(gitlab-ci|travis|pre-commit-config)\.ya?ml$")
+_CI = re.compile(
+    r"^\.(github|gitlab|circleci|azure-pipelines|buildkite)/|^\.(gitlab-ci|travis|pre-commit-config)\.ya?ml$")
 _PATCH = (
     "diff-tree", "-p", "-r", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/",
     "--dst-prefix=b/",
