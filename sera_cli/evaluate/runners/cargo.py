@@ -49,8 +49,9 @@ class Cargo:
 
 
 def _target(tree: Tree, path: str) -> str:
-    """What cargo calls the program that a test file in tests/ belongs to; empty for what belongs to the crate."""
+    """What names the program that a file in a crate's tests/ is; empty for what is part of others, or of the crate."""
     crate = tree.nearest("Cargo.toml", path) or ""
-    inner = path[len(crate) :].lstrip("/") if crate else path
-    found = re.match(r"tests/([^/]+)(?:\.rs$|/)", inner)
-    return f"--test={found[1]}" if found else ""
+    inner = path[len(crate) :].lstrip("/")
+    found = re.fullmatch(r"tests/([^/]+?)(?:\.rs|/(.+))", inner)
+    own = found and (not found[2] or f"{path.removesuffix(found[2])}main.rs" in tree.files)
+    return f"--test={found[1]}" if found and own else ""

@@ -1,0 +1,40 @@
+"""One run of an instance's tests: what it tells, and the line that says why it tells nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from sera_cli.errors import DataError
+from sera_cli.evaluate.trial import Broken, last, trial
+from tests import tiny
+
+pytest.importorskip("swebench")
+
+
+def test_the_tests_are_run_without_the_change_and_with_it(tmp_path: Path) -> None:
+    repo = tiny.repository(tmp_path)
+    instance, place, log = tiny.instance(repo), tiny.Here(repo, tmp_path / "exports"), tmp_path / "logs" / "one.log"
+    before = trial(instance, place, log, gold=False, seconds=60)
+    after = trial(instance, place, log, gold=True, seconds=60)
+    assert {name.rpartition(":")[2] for name, status in before.items() if status == "FAILED"} == {*tiny.FAIL_TO_PASS}
+    assert set(after.values()) == {"PASSED"}
+    assert "PASSED tests/test_tally.py::test_mean_of_nothing" in log.read_text()
+
+
+def test_a_test_patch_that_does_not_apply_is_told_by_its_last_line(tmp_path: Path) -> None:
+    repo = tiny.repository(tmp_path)
+    instance = tiny.instance(repo, test_patch="--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n", eval_script="exit 1")
+    with pytest.raises(Broken, match="^the tests cannot be run: ") as error:
+        trial(instance, tiny.Here(repo, tmp_path / "exports"), tmp_path / "log", gold=False, seconds=60)
+    assert error.value.reason == "the tests cannot be run"
+
+
+def test_an_instance_has_to_name_its_log_parser(tmp_path: Path) -> None:
+    repo = tiny.repository(tmp_path)
+    with pytest.raises(DataError, match="log parser"):
+        trial(tiny.instance(repo, install_config=None), tiny.Here(repo, tmp_path), tmp_path / "log", gold=False, seconds=9)
+
+
+def test_the_last_line_is_one_that_says_something() -> None:
+    assert last("+ set -x\n  no module named x  \n>>>>> End Test Output\n\n") == "no module named x"
+    assert last("") == "nothing was printed"
