@@ -68,9 +68,9 @@ def attempts(tasks: Iterable[Task], seeds: Iterable[int], by: dict[str, Any]) ->
 
 
 def _attempt(task: Task, seed: int, by: dict[str, Any]) -> Attempt:
-    asked = task.model_dump(include={"repo", "commit", "statement", "gold"})
+    asked = task.model_dump(exclude={"id", "usage"})
     id_ = digest(["attempt", task.id, asked, seed, by])
-    return Attempt(id=id_, name=task.id, seed=seed, task=task.model_copy(update={"id": id_, "source": task.id}))
+    return Attempt(id=id_, name=task.id, seed=seed, task=task.model_copy(update={"id": id_}))
 
 
 def attempted(attempt: Attempt, number: int, arena: Arena) -> Trajectory:
