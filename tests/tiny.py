@@ -146,7 +146,7 @@ def patch(repo: Path, changes: Changes | str, since: Changes = BASE) -> str:
     return _git(repo, "diff", "--no-renames", *trees) + "\n"
 
 
-def row(repo: Path, **changed: Any) -> dict[str, Any]:
+def row(repo: Path, /, **changed: Any) -> dict[str, Any]:
     """The instance as a line of a dataset."""
     tests = "tests/test_tally.py::"
     python = f"3.{sys.version_info.minor}"
@@ -161,7 +161,7 @@ def row(repo: Path, **changed: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def instance(repo: Path, **changed: Any) -> Instance:
+def instance(repo: Path, /, **changed: Any) -> Instance:
     return read(row(repo, **changed))
 
 

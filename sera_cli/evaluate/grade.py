@@ -64,6 +64,7 @@ def grade(
     Raises what ends the whole run, and DataError where no log parser reads the instance's tests.
     """
     begun, log = monotonic(), logs / f"{instance.instance_id.replace('/', '__')}.{id}.log"
+    log.unlink(missing_ok=True)
     if patch.strip():
         outcome = tested(instance, patch, place, log, seconds=seconds)
     else:
@@ -96,7 +97,8 @@ def _tested(instance: Instance, patch: str, box: Sandbox, log: Path, *, script: 
     done, printed = output(box, script, seconds)
     atomically(log, printed.encode())
     if done.timed_out:
-        return Outcome(verdict="unresolved", applied=True, timed_out=True, reason=f"no end after {seconds:g} s")
+        late = f"the tests did not end in {seconds:g} s"
+        return Outcome(verdict="unresolved", applied=True, timed_out=True, reason=late)
     judged = swebench.judged(instance, log)
     if judged.resolved:
         return Outcome(verdict="resolved", applied=True)
@@ -137,6 +139,7 @@ def _reaches_git(said: str) -> bool:
 
 
 def _complaint(said: str) -> str:
-    """The first line with an error, which is git's."""
-    lines = [line.strip() for line in said.splitlines()]
-    return next((line.removeprefix("error: ")[:200] for line in lines if line.startswith("error: ")), "it is no diff")
+    """The line that says most: which hunk of which file does not fit, else the first error."""
+    errors = [line.removeprefix("error: ").strip() for line in said.splitlines() if line.startswith("error: ")]
+    first = errors[0] if errors else "it is no diff"
+    return next((error for error in errors if error.startswith("patch failed: ")), first)[:200]

@@ -22,6 +22,9 @@ RUN = (
 HALF = 8 << 20
 """Bytes that are kept of a long output's beginning, and of its end."""
 
+LINE = 4096
+"""Characters that are kept of a line: one of swebench's parsers takes the square of its length."""
+
 READING = 300.0
 """Seconds for bringing out a part of it."""
 
@@ -29,7 +32,8 @@ READING = 300.0
 def output(box: Sandbox, script: str, seconds: float) -> tuple[Result, str]:
     """Runs a bash script in the repository's folder; how that ended, and what it printed, also when it was killed.
 
-    Bytes that are no UTF-8 are replaced. Of more than twice HALF the beginning and the end are kept, in whole lines.
+    Bytes that are no UTF-8 are replaced, and lines cut at LINE. Of more than twice HALF the beginning and the end are
+    kept, in whole lines.
     """
     end = secrets.token_hex(16)
     box.write(SCRIPT, script)
@@ -38,7 +42,7 @@ def output(box: Sandbox, script: str, seconds: float) -> tuple[Result, str]:
     if not size.isdigit():
         raise SandboxError(f"what the tests printed cannot be read: {size[-200:] or 'the sandbox does not answer'}")
     printed = _joined(box, int(size))
-    return done, printed.partition(f"\n{end}\n")[0]
+    return done, "\n".join(line[:LINE] for line in printed.partition(f"\n{end}\n")[0].split("\n"))
 
 
 def _joined(box: Sandbox, size: int) -> str:

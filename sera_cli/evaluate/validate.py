@@ -49,21 +49,17 @@ def validated(
     """
     try:
         parser, environment = swebench.parser(instance), place.prepare(instance)
+        with _alone((cache or folder()) / f"{_id(instance, place, parser, environment)}.json") as file:
+            known = _known(file)
+            if known and (known.valid or not again):
+                return known
+            attempt = known.attempt + 1 if known else 1
+            found = _tried(instance, place, environment, logs, seconds=seconds)
+            found = found.model_copy(update={"id": file.stem, "attempt": attempt})
+            atomically(file, found.model_dump_json().encode() + b"\n")
+            return found
     except (Unprepared, DataError) as error:
         return Validation(id="", instance_id=instance.instance_id, environment="", valid=False, reason=str(error))
-    id_ = _id(instance, place, parser, environment)
-    with _alone((cache or folder()) / f"{id_}.json") as file:
-        known = _known(file, id_)
-        if known and (known.valid or not again):
-            return known
-        begun = monotonic()
-        reason = _tried(instance, place, logs, seconds)
-        found = Validation(
-            id=id_, attempt=known.attempt + 1 if known else 1, instance_id=instance.instance_id,
-            environment=environment, valid=not reason, reason=reason, seconds=round(monotonic() - begun, 3),
-        )  # fmt: skip
-        atomically(file, found.model_dump_json().encode() + b"\n")
-        return found
 
 
 def folder() -> Path:
@@ -76,15 +72,23 @@ def _id(instance: Instance, place: Place, parser: str, environment: str) -> str:
     return digest([asked, place.name, place.script(instance), parser, environment, swebench.release()], 16)
 
 
-def _known(file: Path, id_: str) -> Validation | None:
+def _known(file: Path) -> Validation | None:
     try:
-        found = Validation.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError):  # never tried, or torn by another release of sera
+        return Validation.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):  # never tried, or written by another release of sera
         return None
-    return found if found.id == id_ else None
 
 
-def _tried(instance: Instance, place: Place, logs: Path, seconds: float) -> str:
+def _tried(instance: Instance, place: Place, environment: str, logs: Path, *, seconds: float) -> Validation:
+    begun = monotonic()
+    reason = _reason(instance, place, logs, seconds)
+    return Validation(
+        id="", instance_id=instance.instance_id, environment=environment, valid=not reason, reason=reason,
+        seconds=round(monotonic() - begun, 3),
+    )  # fmt: skip
+
+
+def _reason(instance: Instance, place: Place, logs: Path, seconds: float) -> str:
     """Why not; empty where it can be trusted."""
     if not instance.fail_to_pass:
         return "it names no test that fails before the fix"
@@ -98,9 +102,13 @@ def _tried(instance: Instance, place: Place, logs: Path, seconds: float) -> str:
 
 def _outcome(instance: Instance, patch: str, place: Place, log: Path, seconds: float) -> Outcome:
     outcome = tested(instance, patch, place, log, seconds=seconds)
-    if outcome.verdict == "infra":
-        raise SandboxError(f"{instance.instance_id} could not be validated: {outcome.reason}")
-    return outcome
+    match outcome.verdict:
+        case "infra":
+            raise SandboxError(f"{instance.instance_id} could not be validated: {outcome.reason}")
+        case "unvalidated":
+            raise Unprepared(outcome.reason)
+        case _:
+            return outcome
 
 
 @contextmanager
