@@ -49,6 +49,14 @@ def export(checkout: Checkout, folder: Path, hidden: Collection[str] = ()) -> No
     return None
 
 
+def settle(folder: Path) -> None:
+    """Takes what was changed in an export since, and git does not ignore, into its one commit, as if exported so."""
+    checked(folder, "add", "--all", extra=_OURS)
+    _commit(folder, line(folder, "write-tree"))
+    _date(folder)
+    checked(folder, "prune", "--expire=now", extra=_OURS)
+
+
 def _expect_same(checkout: Checkout, folder: Path, hidden: Collection[str]) -> None:
     here = [row for row in _rows(checkout) if _path(row) not in hidden]
     there = run(folder, "--git-dir=.git", "ls-tree", "-r", "-z", "--full-tree", "HEAD")
@@ -118,12 +126,22 @@ def _path(row: bytes) -> str:
 
 
 def _check_out(part: Path, tree: str) -> None:
-    """Commits the tree and writes its files, dated EXPORTED; git's index knows them as unchanged."""
+    """Commits the tree and writes its files."""
+    checked(part, "read-tree", _commit(part, tree), extra=_OURS)
+    checked(part, "checkout-index", "--all", "--quiet", extra=_OURS)
+    _date(part)
+
+
+def _commit(part: Path, tree: str) -> str:
+    """Makes the tree the one commit."""
     commit = checked(part, "commit-tree", "-m", "Export", tree, extra=_OURS).decode().strip()
     checked(part, "symbolic-ref", "HEAD", "refs/heads/main", extra=_OURS)
     checked(part, "-c", "core.logAllRefUpdates=false", "update-ref", "HEAD", commit, extra=_OURS)
-    checked(part, "read-tree", commit, extra=_OURS)
-    checked(part, "checkout-index", "--all", "--quiet", extra=_OURS)
+    return commit
+
+
+def _date(part: Path) -> None:
+    """Dates its files EXPORTED; git's index knows them as unchanged."""
     for folder, folders, files in os.walk(part):
         folders[:] = [name for name in folders if name != ".git"]
         for path in (Path(folder), *(Path(folder, name) for name in (*folders, *files))):

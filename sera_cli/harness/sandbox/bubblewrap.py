@@ -9,12 +9,13 @@ the share of the processor.
 import shlex
 import shutil
 import subprocess
+from collections.abc import Sequence
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 
 from sera_cli.errors import SandboxError
-from sera_cli.harness.sandbox import PLAIN, Terms
+from sera_cli.harness.sandbox import PLAIN, Shown, Terms
 from sera_cli.harness.sandbox.copy import PrivateCopy, Shared, trial
 from sera_cli.harness.sandbox.overlay import mounting
 from sera_cli.harness.sandbox.places import INSIDE, PLACES, Walls, lay_out, links, python_home
@@ -31,6 +32,12 @@ SHARED = 256 << 20
 """Bytes of shared memory."""
 
 KERNEL = tuple(f"/proc/{name}" for name in ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi", "mtrr"))
+WAYS = (
+    "/etc/resolv.conf", "/etc/hosts", "/etc/gai.conf", "/etc/ssl", "/etc/pki", "/etc/ca-certificates",
+    "/etc/ca-certificates.conf", "/etc/services", "/etc/protocols",
+)  # fmt: skip
+"""How names and certificates of the network are looked up."""
+
 LOOKUPS = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "mime.types", "nsswitch.conf")
 """What programs look up in /etc and is no secret."""
 
@@ -52,27 +59,56 @@ def probe() -> str:
 
 
 def _walls(folder: Path, base: Path, terms: Terms = PLAIN) -> Walls:
-    program = shutil.which("bwrap")
-    if program is None:
-        raise SandboxError("bubblewrap is not installed; try `apt-get install bubblewrap`")
     opened, filtered = filtering(folder)
     mounted = mounting(folder, base, " ".join((*PLACES, "etc")), _accounts(), opened)
     if not mounted:
-        lay_out(folder)
-        (folder / "etc").mkdir(exist_ok=True)
-        subprocess.run(["/bin/sh", "-c", _accounts()], cwd=folder, check=True)
+        _laid_out(folder)
     prefix = (
-        *(mounted or ("/bin/sh", "-c", f'exec "$@" {opened}', "sh")),
-        program, *filtered, "--unshare-all", *_closing(program), "--die-with-parent", "--new-session",
-        "--cap-drop", "ALL", "--uid", USER, "--gid", USER, "--hostname", "testbed",
-        *_system(), *_proc(), *_devices(program), *_places(folder), *_python(), *_shown(terms), *_covers(terms),
-        "--remount-ro", "/", "--chdir", "/",
-    )
+        *(mounted or ("/bin/sh", "-c", f'exec "$@" {opened}', "sh")), *_apart(filtered, ()), *_places(folder),
+        *_python(), *_shown(terms), *_covers(terms), "--remount-ro", "/", "--chdir", "/",
+    )  # fmt: skip
     git = ("--bind", str(folder / "git"), INSIDE["git"], "--ro-bind", str(base / ".git" / "objects"), INSIDE["objects"])
     return Walls(
         folder=folder, names=INSIDE, prefix=prefix, git=git, end=("--",), mounted=bool(mounted), path=terms.path,
         variables=dict(terms.variables), shown=tuple((str(real), inside) for real, inside in terms.shown if inside),
     )  # fmt: skip
+
+
+def workshop(folder: Path, writable: Sequence[Shown], terms: Terms = PLAIN, *, network: bool = False) -> Walls:
+    """How a command runs in the private folder `folder` to build something: as the commands of a sandbox do, but that
+    it may write the `writable` folders, and with `network` reaches what this machine does.
+
+    Raises SandboxError where bubblewrap is not installed.
+    """
+    opened, filtered = filtering(folder)
+    _laid_out(folder)
+    binds = chain(*(("--bind", str(real), inside or str(real)) for real, inside in writable))
+    ways = chain(*(("--ro-bind-try", way, way) for way in WAYS)) if network else ()
+    prefix = (
+        "/bin/sh", "-c", f'exec "$@" {opened}', "sh", *_apart(filtered, ("--share-net",) if network else ()),
+        *_places(folder), *ways, *_shown(terms), *binds, *_covers(terms), "--remount-ro", "/", "--chdir", "/",
+    )  # fmt: skip
+    return Walls(
+        folder=folder, names=INSIDE, prefix=prefix, end=("--",), path=terms.path, variables=dict(terms.variables)
+    )  # fmt: skip
+
+
+def _apart(filtered: Sequence[str], shared: Sequence[str]) -> list[str]:
+    """Namespaces of its own, and of this machine no more than its system."""
+    program = shutil.which("bwrap")
+    if program is None:
+        raise SandboxError("bubblewrap is not installed; try `apt-get install bubblewrap`")
+    return [
+        program, *filtered, "--unshare-all", *shared, *_closing(program), "--die-with-parent", "--new-session",
+        "--cap-drop", "ALL", "--uid", USER, "--gid", USER, "--hostname", "testbed",
+        *_system(), *_proc(), *_devices(program),
+    ]  # fmt: skip
+
+
+def _laid_out(folder: Path) -> None:
+    lay_out(folder)
+    (folder / "etc").mkdir(exist_ok=True)
+    subprocess.run(["/bin/sh", "-c", _accounts()], cwd=folder, check=True)
 
 
 def _closing(program: str) -> tuple[str, ...]:

@@ -1,0 +1,148 @@
+"""Builds the Python environment of a Specification: in bubblewrap, with the network, and nothing of the user's to see.
+
+What can be written there is the environment, a checkout of the repository and temporary files. The environment is found
+as /opt/env by whoever uses it, and its interpreter as /opt/interpreter, so it names no place of this machine.
+"""
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import NamedTuple
+
+from sera_cli.errors import Cancelled
+from sera_cli.evaluate.index import index
+from sera_cli.evaluate.places import Unprepared
+from sera_cli.evaluate.pythons import Interpreter
+from sera_cli.evaluate.specification import Specification
+from sera_cli.harness.sandbox import ROOT, Shown, Terms
+from sera_cli.harness.sandbox.bubblewrap import workshop
+from sera_cli.harness.sandbox.pipes import Pipes
+from sera_cli.harness.sandbox.places import Walls
+from sera_cli.harness.sandbox.private import private_folder
+from sera_cli.redact import redact
+
+FOUND = "/opt/env"
+INTERPRETER = "/opt/interpreter"
+"""Where commands find an environment, and the Python that it was made with."""
+
+TOOLS = ("pip<25", "setuptools<80", "wheel")
+"""What an environment begins with. Later ones no longer install what older repositories are made of: a setup.py that is
+run in place, and pkg_resources.
+"""
+
+HOUR = 3600.0
+MINUTE = 60.0
+"""Seconds that a build may take; those of the commands that only prepare a checkout."""
+
+POLL = 0.25
+"""Seconds between two looks whether the run is being stopped."""
+
+ABOUT_PIP = {
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_PROGRESS_BAR": "off", "PYTHONDONTWRITEBYTECODE": "",
+}  # fmt: skip
+
+EACH = """each() {
+    [ -s "/tmp/$1" ] || return 0
+    echo "== $1"
+    python -m pip install "${@:2}" -r "/tmp/$1" && return 0
+    echo "== $1, one after the other: all together they cannot be installed"
+    local had=1
+    while IFS= read -r line; do
+        printf '%s\\n' "$line" >/tmp/one
+        if python -m pip install "${@:2}" -r /tmp/one; then had=0; else echo "== not installed: $line"; fi
+    done <"/tmp/$1"
+    return $had
+}
+"""
+"""Bash that installs the lines of a file as far as they can be had; it fails where none can."""
+
+
+class Workplace(NamedTuple):
+    """The folder that becomes the environment, the checkout it is made for, and where what is said goes."""
+
+    environment: Path
+    checkout: Path
+    log: Path
+
+
+def build(
+    wanted: Specification, made_with: Interpreter, where: Workplace, *, cancelled: Callable[[], bool] = lambda: False
+) -> tuple[str, ...]:
+    """Makes the environment; the packages in it, as `pip freeze` says them.
+
+    Raises Unprepared, with the last thing that was said, and Cancelled. What is asked for and cannot be had is left
+    out: whether the tests can do without is found out by running them.
+    """
+    pins = [line for line in wanted.packages if "==" in line]
+    files = {"wished": wanted.wished, "requirements": wanted.requirements, "packages": wanted.packages, "pins": pins}
+    source = index()
+    terms = Terms(
+        shown=(*shown(made_with), *map(Shown, source.shown)), path=(f"{FOUND}/bin",),
+        variables={**source.variables, **ABOUT_PIP}, cancelled=cancelled,
+    )  # fmt: skip
+    with private_folder(where.environment.parent) as folder:
+        walls = workshop(folder, (Shown(where.environment, FOUND), Shown(where.checkout, ROOT)), terms, network=True)
+        for name, content in files.items():
+            (folder / "tmp" / name).write_text("".join(f"{line}\n" for line in content), encoding="utf-8")
+        (folder / "home" / ".config" / "pip").mkdir(parents=True)
+        (folder / "home" / ".config" / "pip" / "pip.conf").write_text(source.settings, encoding="utf-8")
+        if not _ran(walls, _script(wanted, made_with), where.log, HOUR, cancelled):
+            raise Unprepared(f"its environment cannot be built: {last(where.log)} (all of it: {where.log})")
+        return tuple(sorted((folder / "tmp" / "freeze").read_text(encoding="utf-8").split("\n")))
+
+
+def prepare(checkout: Path, commands: Sequence[str], terms: Terms, log: Path) -> None:
+    """Runs what is to be done to every checkout, in the environment that `terms` shows, without a network.
+
+    What cannot be done is left undone: some of it installs what only the build had to have.
+    """
+    terms = replace(terms, variables={**terms.variables, **ABOUT_PIP, "PIP_NO_INDEX": "1"})
+    with private_folder(checkout.parent) as folder:
+        walls = workshop(folder, (Shown(checkout, ROOT),), terms)
+        _ran(walls, "\n".join([f"cd {ROOT}", *commands]), log, MINUTE, terms.cancelled)
+
+
+def shown(made_with: Interpreter) -> tuple[Shown, ...]:
+    """The interpreter, twice: where commands find it, and where its own libraries may look for themselves."""
+    home = made_with.home
+    return () if home.is_relative_to("/usr") else (Shown(home, INTERPRETER), Shown(home))
+
+
+def last(log: Path) -> str:
+    """What a build complained of last."""
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").split("\n")]
+    told = [line for line in lines if line and not line.startswith(("== ", "[notice]"))]
+    errors = [line for line in told if "error" in line.lower()]
+    return redact((errors or told or ["it said nothing"])[-1][:300])
+
+
+def _script(wanted: Specification, made_with: Interpreter) -> str:
+    """Variables that one command sets, the next may use: all run in one shell."""
+    program = f"{INTERPRETER}/bin/{made_with.program.name}" if shown(made_with) else str(made_with.program)
+    lines = [
+        EACH, f"{program} -m venv {FOUND} || exit 1",
+        f"python -m pip install --upgrade {' '.join(map(shlex.quote, TOOLS))} || exit 1",
+        "each wished -c /tmp/pins && each requirements && each packages || exit 1",
+        f"cd {ROOT}", "echo == before", *wanted.pre_install,
+        "echo == install", f"cd {ROOT}", f"{{ {wanted.install or 'true'}\n}} || exit 1",
+        "python -m pip freeze --all --exclude-editable >/tmp/freeze",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _ran(walls: Walls, script: str, log: Path, seconds: float, cancelled: Callable[[], bool]) -> bool:
+    """Whether it ended well in time; what it says is added to the log. Raises Cancelled, SandboxError."""
+    argv, end = [*walls.prefix, *walls.end, "bash", "-c", script], monotonic() + seconds
+    pipes, chunk = Pipes(argv, cwd=walls.folder, env=walls.environment(), namespace=True), None
+    try:
+        with log.open("ab") as file:
+            while chunk != b"" and monotonic() < end and not cancelled():
+                chunk = pipes.receive(POLL)
+                file.write(chunk or b"")
+    finally:
+        code = pipes.kill()
+    if cancelled():
+        raise Cancelled("the build of an environment was stopped; it begins again with the next run")
+    return chunk == b"" and code == 0
