@@ -18,6 +18,7 @@ from sera_cli.cli import (
     doctor,
     env,
     estimate,
+    evaluate,
     init,
     mine,
     parity,
@@ -60,6 +61,7 @@ app.command()(chat.chat)
 app.command()(serve.serve)
 app.command()(connect.connect)
 app.command()(init.init)
+app.command(name="eval")(evaluate.evaluate)
 app.command()(estimate.estimate)
 app.command()(doctor.doctor)
 app.command()(clean.clean)

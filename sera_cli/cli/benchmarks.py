@@ -1,0 +1,58 @@
+"""What an evaluation is about: the instances of a benchmark, by the name that it goes by."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sera_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sera_cli.cli.evaluate import Wanted
+    from sera_cli.evaluate.instance import Instance
+
+OWN = ("replay", "soft")
+"""Benchmarks that a repository has of its own, in `.sera/bench`."""
+
+FILES = (".jsonl", ".json", ".parquet")
+
+
+def named(wanted: "Wanted") -> str:
+    """What the benchmark is called. Raises ConfigError for one that nobody knows, with the nearest."""
+    from sera_cli.evaluate.reading import HUB
+
+    known = (*HUB, *OWN)
+    bench = wanted.bench
+    if not bench and wanted.dataset:
+        return wanted.dataset.stem
+    if bench in known or bench.endswith(FILES) or (bench.count("/") == 1 and not Path(bench).exists()):
+        return Path(bench).stem if bench.endswith(FILES) else bench
+    names = ", ".join(known)
+    if not bench:
+        raise ConfigError(f"say what to evaluate on: --bench {names}, or a .jsonl or .parquet FILE")
+    close = get_close_matches(bench, known, n=1, cutoff=0.0)
+    raise ConfigError(f"no benchmark is called {bench}; the nearest is {close[0]}; known: {names}, or a FILE.jsonl")
+
+
+def instances(wanted: "Wanted", root: Path, *, offline: bool) -> tuple["Instance", ...]:
+    """The chosen instances. Raises ConfigError or DataError for what is not there, or is no benchmark."""
+    from sera_cli.evaluate import reading
+
+    return reading.chosen(reading.instances(_source(wanted, root), offline=offline), wanted.instances, wanted.limit)
+
+
+def repositories(wanted: "Wanted", root: Path) -> Path | None:
+    """Where the clones are: as said, and of a project's own past, the project itself."""
+    if wanted.repos is None and wanted.bench == "replay":
+        return root
+    return wanted.repos
+
+
+def _source(wanted: "Wanted", root: Path) -> str | Path:
+    if wanted.dataset:
+        return wanted.dataset
+    if wanted.bench == "replay":
+        file = root / ".sera" / "bench" / "replay.jsonl"
+        if not file.exists():
+            raise ConfigError(f"{root.name} has no replay benchmark yet; make it with: sera bench build {root}")
+        return file
+    return wanted.bench

@@ -1,0 +1,107 @@
+"""What an evaluation leaves behind: its report, predictions and traces, made from its records as often as asked."""
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sera_cli.cli.exam import Exam, files
+
+if TYPE_CHECKING:
+    from sera_cli.evaluate.report import Report, Result
+    from sera_cli.types import Trajectory, Usage
+
+
+def reported(exam: Exam) -> "Report":
+    """report.json, preds-SEED.jsonl and trajs/, of what there is by now."""
+    from sera_cli.evaluate import report as reports
+    from sera_cli.evaluate.evaluation import results
+    from sera_cli.types import digest
+
+    found = results(files(exam), exam.todo, lambda usage: _cost(exam, usage))
+    _traced(exam)
+    asked = [digest(one.model_dump(mode="json", exclude={"row"})) for one in exam.instances]
+    report = reports.Report(
+        bench=exam.bench, model=exam.name, seeds=exam.seeds, results=found,
+        digest=digest([exam.settings, exam.seeds, asked]), unvalidated=_unvalidated(found),
+        summary=_summary(found), totals=reports.totals(found, exam.seeds),
+    )  # fmt: skip
+    reports.write(exam.job.run.folder, report)
+    return report
+
+
+def submit(exam: Exam, folder: Path) -> None:
+    """The folder of a submission: the pass with the first seed."""
+    from sera_cli import __version__
+    from sera_cli.evaluate.grade import Grade
+    from sera_cli.evaluate.submission import Entry, submission
+    from sera_cli.store import read
+
+    seed = exam.seeds[0]
+    patches, grades = dict(_patches(exam, seed)), read(files(exam).graded, Grade)
+    entries = [
+        Entry(name=one.name, patch=patches[one.name], grade=grades[one.id])
+        for one in exam.todo if one.seed == seed and one.id in grades and one.name in patches
+    ]  # fmt: skip
+    submission(folder, files(exam), seed, entries, {
+        "model": exam.name, "bench": exam.bench, "open": bool(exam.who and exam.who.card), "version": __version__,
+        "resolved": sum(one.grade.verdict == "resolved" for one in entries), "total": len(exam.instances),
+        "date": date.today().isoformat(),
+    })  # fmt: skip
+
+
+def _cost(exam: Exam, usage: "Usage") -> float | None:
+    """Dollars; None where nobody has said what the model costs."""
+    from sera_cli.cli import money
+
+    price = money.price(exam.job)
+    return None if price is None else round(price.of(usage), 6)
+
+
+def _unvalidated(found: "dict[str, dict[int, Result]]") -> dict[str, str]:
+    return {
+        name: one.reason for name, by_seed in sorted(found.items()) for one in by_seed.values()
+        if one.verdict == "unvalidated"
+    }  # fmt: skip
+
+
+def _summary(found: "dict[str, dict[int, Result]]") -> dict[str, Any]:
+    from sera_cli.evaluate.stats.summary import summary
+
+    return summary({
+        name: {str(seed): one.model_dump(mode="json") for seed, one in by_seed.items()}
+        for name, by_seed in found.items()
+    })  # fmt: skip
+
+
+def _traced(exam: Exam) -> None:
+    """Predictions of each seed, and a trace of each rollout."""
+    from sera_cli.evaluate import trajectories
+    from sera_cli.evaluate.predictions import write
+    from sera_cli.evaluate.submission import whole
+
+    for seed in exam.seeds:
+        if patches := {name: whole(patch) for name, patch in _patches(exam, seed)}:
+            write(files(exam).predictions(seed), exam.name, patches)
+    names = {one.id: one for one in exam.todo}
+    for rollout in _rollouts(exam):
+        attempt = names[rollout.id]
+        document = trajectories.trajectory(rollout, attempt.name, _cost(exam, rollout.usage))
+        trajectories.write(files(exam).trajectories / str(attempt.seed), attempt.name, document)
+
+
+def _patches(exam: Exam, seed: int) -> Iterator[tuple[str, str]]:
+    """What was handed in with a seed, by instance."""
+    if not exam.who:
+        yield from exam.patches.items()
+        return
+    names = {one.id: one.name for one in exam.todo if one.seed == seed}
+    yield from ((names[rollout.id], rollout.patch) for rollout in _rollouts(exam) if rollout.id in names)
+
+
+def _rollouts(exam: Exam) -> "Iterator[Trajectory]":
+    """The last rollout of each attempt, one at a time."""
+    from sera_cli.store import ordered
+    from sera_cli.types import Trajectory
+
+    return ordered(files(exam).solved, Trajectory, (one.id for one in exam.todo))

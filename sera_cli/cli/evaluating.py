@@ -1,0 +1,151 @@
+"""An evaluation from end to end: what it is about is settled, then attempts are made and graded, then it is told."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sera_cli.cli import environments
+from sera_cli.cli.contender import arena
+from sera_cli.cli.evaluate import Wanted
+from sera_cli.cli.evaluated import reported, submit
+from sera_cli.cli.exam import Exam, files, settled
+from sera_cli.cli.watching import Watch
+from sera_cli.cli.working import workers
+from sera_cli.console import Board, board, say
+from sera_cli.errors import SeraError
+
+if TYPE_CHECKING:
+    from sera_cli.evaluate.attempts import Arena, Attempt
+    from sera_cli.evaluate.evaluation import Trust
+    from sera_cli.evaluate.grade import Grade
+    from sera_cli.evaluate.instance import Instance
+    from sera_cli.evaluate.places import Place
+    from sera_cli.evaluate.report import Report
+    from sera_cli.evaluate.validate import Validation
+
+HOPELESS = 16
+"""Attempts in a row, in order, that break before the run stops instead of spending more."""
+AGAIN = "Mend that and run the same command with --retry-failed"
+
+
+def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
+    """Makes and grades what is owed; the evaluation's folder and its report, which is also there when it is stopped by
+    an error: of what there was by then.
+    """
+    from sera_cli import runs
+
+    exam = settled(wanted)
+    run = exam.job.run
+    say(f"{exam.bench}, {len(exam.instances)} instances; evaluation {run.name}")
+    with runs.held(run), board() as shown:
+        runs.settle(run, "eval", exam.settings)
+        _keep_instances(exam)
+        try:
+            _work(exam, shown)
+        finally:
+            report = reported(exam)
+    if wanted.submission:
+        submit(exam, wanted.submission)
+    return run.folder, report
+
+
+def futile(report: "Report") -> str:
+    """Why an evaluation says nothing; empty where something was graded."""
+    totals = report.totals
+    if totals["resolved"] + totals["unresolved"]:
+        return ""
+    if totals["infra"]:
+        return f"nothing was graded: all {totals['infra']} attempts broke; mend that, then --retry-failed"
+    return "nothing was graded: no instance has an environment in which its own fix passes; the reasons are above"
+
+
+def ahead(wanted: Wanted) -> dict[str, Any]:
+    """What would be done, and what that may take."""
+    from sera_cli import profile, store
+    from sera_cli.cli import money
+    from sera_cli.cli.forecast import learnt
+    from sera_cli.evaluate.grade import Grade
+
+    exam = settled(wanted)
+    done = store.read(files(exam).graded, Grade)
+    left = sum(one.id not in done for one in exam.todo)
+    plan: dict[str, Any] = {
+        "bench": exam.bench, "model": exam.name, "run": str(exam.job.run.folder), "instances": len(exam.instances),
+        "seeds": len(exam.seeds), "attempts": len(exam.todo), "left": left, "jobs": exam.jobs,
+        "environment": exam.settings["environment"],
+    }  # fmt: skip
+    if exam.who and left:
+        known, origin = learnt(exam.job, profile.of(exam.job.run))
+        usage, price = known.reproduced.used(left), money.price(exam.job)
+        plan |= {
+            "tokens": usage.prompt + usage.completion, "dollars": None if price is None else round(price.of(usage), 2),
+            "hours": round(known.reproduced.each("seconds") * left / exam.jobs / 3600, 2), "by": origin,
+        }  # fmt: skip
+    return plan
+
+
+def _work(exam: Exam, shown: Board) -> None:
+    """Every attempt, validated, made and graded. Raises SeraError where nothing but breakage comes of them."""
+    from sera_cli.evaluate.evaluation import Judging
+
+    stop, watch = threading.Event(), Watch(shown, len(exam.instances), len(exam.todo))
+    with (
+        environments.place(exam, stop.is_set) as place,
+        _contending(exam, place, stop, watch) as arena,
+        workers(exam.jobs, stop) as pool,
+    ):
+        judging = Judging(
+            files(exam), {one.instance_id: one for one in exam.instances}, _trust(exam, place, watch),
+            arena=arena, patches=exam.patches, retry_failed=exam.wanted.retry_failed,
+        )  # fmt: skip
+        broken = 0
+        for attempt, grade in judging.graded(exam.todo, pool, exam.jobs):
+            watch.graded(attempt, grade)
+            broken = broken + 1 if grade.verdict == "infra" else 0
+            if broken >= HOPELESS:
+                raise SeraError(f"{broken} attempts in a row broke; the last: {grade.reason}. {AGAIN}")
+
+
+def _trust(exam: Exam, place: "Place", watch: Watch) -> "Trust":
+    """How instances are validated and patches graded in that place, and who hears of it."""
+    from sera_cli.evaluate.evaluation import Trust
+    from sera_cli.evaluate.grade import grade
+    from sera_cli.evaluate.validate import validated
+
+    logs, seconds = files(exam).logs, exam.wanted.test_seconds
+
+    def validate(instance: "Instance") -> "Validation":
+        where = logs / "validation"
+        return validated(instance, place, logs=where, seconds=seconds, again=exam.wanted.retry_failed)
+
+    def mark(instance: "Instance", patch: str, attempt: "Attempt") -> "Grade":
+        return grade(instance, patch, place, logs=logs / str(attempt.seed), id=attempt.id, seconds=seconds)
+
+    return Trust(validate=validate, mark=mark, on_validated=watch.validated, on_graded=watch.graded)
+
+
+@contextmanager
+def _contending(exam: Exam, place: "Place", stop: threading.Event, watch: Watch) -> Iterator["Arena | None"]:
+    """Who acts and where; None where patches are graded."""
+    if not exam.who:
+        yield None
+        return
+    instances = {one.instance_id: one for one in exam.instances}
+    with arena(
+        exam.job, exam.who, lambda attempt: place.sandbox(instances[attempt.name]), stop,
+        context=exam.wanted.context, tell=watch.told,
+    ) as (made, account):  # fmt: skip
+        watch.spent = account.line
+        yield made
+
+
+def _keep_instances(exam: Exam) -> None:
+    """instances.jsonl: the rows as they were given."""
+    import json
+
+    from sera_cli.store import atomically
+
+    rows = (json.dumps(one.row, ensure_ascii=False, default=str) for one in exam.instances)
+    atomically(files(exam).instances, "".join(f"{row}\n" for row in rows).encode("utf-8", "replace"))

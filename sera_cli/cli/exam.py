@@ -1,0 +1,179 @@
+"""What an evaluation is about, settled before anything is written: benchmark, model, environment, attempts."""
+
+import os
+import re
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sera_cli.cli import benchmarks
+from sera_cli.cli.contender import Contender, contender, one_at_a_time
+from sera_cli.cli.evaluate import Wanted
+from sera_cli.cli.job import Job
+from sera_cli.console import say
+from sera_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sera_cli.config import Config, Resolved
+    from sera_cli.evaluate.attempts import Attempt
+    from sera_cli.evaluate.evaluation import Files
+    from sera_cli.evaluate.instance import Instance
+
+
+@dataclass(frozen=True)
+class Exam:
+    """What an evaluation is about, settled before anything is written. `who` is None where `patches` are graded."""
+
+    wanted: Wanted
+    job: Job
+    bench: str
+    instances: tuple["Instance", ...]
+    who: Contender | None
+    patches: dict[str, str]
+    settings: dict[str, Any]
+    repositories: Path | None
+    todo: tuple["Attempt", ...]
+
+    @property
+    def name(self) -> str:
+        return self.who.name if self.who else str(self.settings["predictions"])
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(range(self.wanted.seeds if self.who else 1))
+
+    @property
+    def jobs(self) -> int:
+        """How many attempts at once: one where replies are written one at a time, and a core each where none are."""
+        asked = self.job.config.rollout.jobs
+        if asked or (self.who and not one_at_a_time(self.who)):
+            return asked or self.job.jobs
+        return 1 if self.who else (os.cpu_count() or 1)
+
+
+def settled(wanted: Wanted) -> Exam:
+    """Checks what can be checked beforehand. Raises ConfigError, DataError or SeraError; writes nothing."""
+    from sera_cli import config
+    from sera_cli.cli import environments
+
+    bench = benchmarks.named(wanted)
+    root = config.project(wanted.project).resolve()
+    resolved = config.resolve(wanted.project, wanted.flags)
+    if wanted.predictions and (wanted.agent or wanted.model):
+        raise ConfigError("--predictions are graded as they are; leave out --agent and --model")
+    who = None if wanted.predictions else contender(wanted.agent, wanted.model)
+    found = benchmarks.instances(wanted, root, offline=resolved.config.privacy.offline)
+    patches, label = _predicted(wanted, found)
+    found = tuple(one for one in found if who or one.instance_id in patches)
+    repos = benchmarks.repositories(wanted, root)
+    settings = _settings(wanted, resolved.config, bench, who, label)
+    settings["environment"] = environments.chosen(wanted.environment, repos)
+    job = _job(wanted, resolved, root, who.teacher if who else str(settings["predictions"]), settings)
+    _guard(job, who, resolved, wanted.project)
+    exam = Exam(wanted, job, bench, found, who, patches, settings, repos, ())
+    return replace(exam, todo=_attempts(exam))
+
+
+def files(exam: Exam) -> "Files":
+    from sera_cli.evaluate.evaluation import Files
+
+    return Files(folder=exam.job.run.folder)
+
+
+def _settings(
+    wanted: Wanted, config: "Config", bench: str, who: Contender | None, patches: str
+) -> dict[str, Any]:
+    """All that decides a result, but which instances and seeds: of those, more may be asked for later."""
+    from sera_cli import templates
+
+    told: dict[str, Any] = {"bench": bench, "test_seconds": wanted.test_seconds}
+    if not who:
+        return told | {"predictions": patches}
+    prompts = [templates.fingerprint(f"prompts/{name}.md") for name in ("system", "task", "requery")]
+    return told | who.settings() | {
+        "temperature": config.eval.temperature, "max_tokens": config.teacher.max_tokens, "context": wanted.context,
+        "steps": config.rollout.steps, "requeries": config.rollout.requeries, "prompts": prompts,
+        "tools": templates.fingerprint("tools/*"),
+    }  # fmt: skip
+
+
+def _predicted(wanted: Wanted, found: tuple["Instance", ...]) -> tuple[dict[str, str], str]:
+    """The patches to be graded, and what they are called: by their content, where a file holds them."""
+    from sera_cli.evaluate.predictions import predictions
+
+    if not wanted.predictions:
+        return {}, ""
+    made = predictions(wanted.predictions, found)
+    for text, count in {
+        f"predictions are of no chosen instance, such as {next(iter(made.unknown), '')}": len(made.unknown),
+        "instances have no prediction and are left out": len(found) - len(made.patches),
+    }.items():
+        if count:
+            say(f"note: {count} {text}", prose=True)
+    if wanted.predictions in ("gold", "empty"):
+        return made.patches, wanted.predictions
+    content = Path(wanted.predictions).read_bytes()
+    return made.patches, f"{made.model or 'predictions'} {sha256(content).hexdigest()[:6]}"
+
+
+def _job(
+    wanted: Wanted, resolved: "Resolved", root: Path, name: str, generation: dict[str, Any]
+) -> Job:
+    """An evaluation as other verbs know what they work on."""
+    from sera_cli.cli.options import Asked
+    from sera_cli.git import Checkout
+    from sera_cli.runs import Run
+
+    own = resolved.config
+    config = own.model_copy(
+        update={"teacher": own.teacher.model_copy(update={"temperature": own.eval.temperature})})
+    folder = root / ".sera" / "evals" / _folder(wanted.run, name, generation)
+    asked = Asked(root, wanted.flags, "", wanted.run, wanted.retry_failed, False, False)
+    return Job(asked, config, Checkout(root=root, commit="", name=root.name), Run(folder=folder), name, generation)
+
+
+def _folder(said: str, name: str, settings: dict[str, Any]) -> str:
+    """The evaluation's name: as said, else from what decides it, so that the same command finds it again."""
+    from sera_cli.runs import named
+    from sera_cli.types import digest
+
+    if said:
+        return named(Path(), said).name
+    plain = re.sub(r"[^\w.+-]+", "-", f"{settings['bench']}-{name}").strip("-.")
+    return f"{plain}-{digest(settings, 6)}"
+
+
+def _guard(job: Job, who: Contender | None, resolved: "Resolved", project: Path) -> None:
+    """What a repository brings may not say where a model is, nor what may be spent. Raises ConfigError."""
+    from sera_cli import git, offline
+    from sera_cli.cli import money
+    from sera_cli.cli.talk.working import guard
+    from sera_cli.cli.teaching import addresses, served
+    from sera_cli.plumbing import run
+
+    remote = who is not None and who.card is None and who.name != "rehearsal"
+    urls = addresses(job) if remote else ()
+    if run(project, "rev-parse", "--verify", "--quiet", "HEAD").returncode:
+        offline.keep(job.config.privacy.offline, urls)
+    else:
+        guard(project, git.open_repository(project), resolved, urls, remote=remote)
+    if who:
+        money.check(job)
+    if remote and job.teacher.startswith("vllm:"):
+        served(job)
+
+
+def _attempts(exam: Exam) -> tuple["Attempt", ...]:
+    from sera_cli.evaluate.attempts import attempts
+    from sera_cli.types import Task, digest
+
+    tasks = [
+        Task(
+            id=one.instance_id, repo=one.repo, commit=one.base_commit, statement=one.problem_statement,
+            source=digest(one.model_dump(mode="json", exclude={"row"})),
+        )
+        for one in exam.instances
+    ]  # fmt: skip
+    by = {key: value for key, value in exam.settings.items() if key not in ("environment", "test_seconds")}
+    return attempts(tasks, exam.seeds, by)
