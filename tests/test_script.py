@@ -101,11 +101,19 @@ def test_the_tests_run_between_the_markers(base: Path, tmp_path: Path) -> None:
 def test_a_rows_own_script_gets_the_one_commit_that_there_is(base: Path, tmp_path: Path) -> None:
     repo = tiny.repository(tmp_path / "again")
     commit = tiny.row(repo)["base_commit"]
-    one = tiny.instance(repo, eval_script=f"#!/bin/bash\nset -uxo pipefail\ngit checkout {commit} {TEST}\ncat {TEST}\n")
+    lines = ["#!/bin/bash", f"git checkout {commit} {TEST} 2>/dev/null", f"cat {TEST}", "cat <<'END'", " git show", "END"]
+    one = tiny.instance(repo, eval_script="\n".join(lines))
     (base / TEST).write_text("changed\n")
-    said = bash(base, script(one, "echo never"))
-    assert tiny.TESTS in said
-    assert "never" not in said
+    assert bash(base, script(one, "echo never")) == f"{tiny.TESTS} git show\n"
+
+
+def test_a_rows_own_script_shows_no_patch_before_the_tests(base: Path, tmp_path: Path) -> None:
+    """It might look like a log; and a single commit is shown with all of its files."""
+    repo = tiny.repository(tmp_path / "again")
+    shows = ["git status", "git show", f"git -c core.fileMode=false diff {tiny.row(repo)['base_commit']}"]
+    one = tiny.instance(repo, eval_script="\n".join([*shows, "echo run"]))
+    (base / "tally.py").write_text(START)
+    assert bash(base, script(one, "echo never")) == "run\n"
 
 
 def test_a_patch_of_nothing_needs_no_bash() -> None:

@@ -6,6 +6,7 @@ is what else a patch brings along. Like in swebench, a conftest.py, a plugin or 
 while the tests run, and can print whatever result it likes: read the patches of an agent that does too well.
 """
 
+import re
 import shlex
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -18,16 +19,22 @@ START = ">>>>> Start Test Output"
 END = ">>>>> End Test Output"
 """swebench reads what stands between the first of each."""
 
+SHOWING = re.compile(r"git (status|show|(-c core\.fileMode=false )?diff( [0-9A-Za-z]+)?)")
+GIT = "git --literal-pathspecs -c safe.directory='*' -c core.hooksPath=/dev/null -c core.fsmonitor=false"
+"""A git that starts nothing: a patch may have reached its settings."""
+
 
 def script(instance: Instance, test_command: str, before: Iterable[str] = ()) -> str:
     """Bash, to be run in the repository's folder by a shell of its own: `before`, the tests restored, the test command.
 
     `before` are lines that make the environment active. A row that has a script is given that one, after `before` and
     the same restoring; where it names the base commit it gets HEAD, for the repository has one commit, of another id.
+    What it only shows is left out: of a single commit that is all files, and of a patch text that may look like a log.
     """
     first = ["#!/bin/bash", 'sera_root="$PWD"', *before, 'cd "$sera_root"', *restoring(instance.test_patch)]
     if instance.eval_script:
-        return "\n".join([*first, instance.eval_script.replace(instance.base_commit, "HEAD"), ""])
+        own = instance.eval_script.replace(instance.base_commit, "HEAD").split("\n")
+        return "\n".join([*first, *(line for line in own if not SHOWING.fullmatch(line)), ""])
     run = [f"printf '%s\\n' {shlex.quote(START)}", test_command, f"printf '\\n%s\\n' {shlex.quote(END)}"]
     return "\n".join([*first, *applying(instance.test_patch), *run, ""])
 
@@ -46,10 +53,6 @@ def restoring(test_patch: str) -> list[str]:
         f"rm -rf -- {' '.join(map(shlex.quote, paths))}",
         *([f"{GIT} checkout --quiet HEAD -- {' '.join(map(shlex.quote, kept))}"] if kept else []),
     ]  # fmt: skip
-
-
-GIT = "git --literal-pathspecs -c safe.directory='*' -c core.hooksPath=/dev/null -c core.fsmonitor=false"
-"""A git that starts nothing: a patch may have reached its settings."""
 
 
 def applying(patch: str) -> list[str]:
