@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -11,23 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from sera_cli.cli.bench import Wanted
 from sera_cli.cli.job import Job
-from sera_cli.console import Board, board, say
-from sera_cli.errors import ConfigError, DataError
+from sera_cli.cli.settling import Plan, plan_of
+from sera_cli.console import Board, board
+from sera_cli.errors import DataError
 
 if TYPE_CHECKING:
-    from sera_cli.config import Config
     from sera_cli.evaluate.flaky import Tried
     from sera_cli.evaluate.instance import Instance
+    from sera_cli.evaluate.places import Place
     from sera_cli.evaluate.replay.build import Row
     from sera_cli.evaluate.replay.candidates import Candidate, Dropped
-    from sera_cli.evaluate.replay.statement import Thread
-    from sera_cli.evaluate.runners.runner import Runner
-    from sera_cli.git import Checkout
     from sera_cli.harness.model import Teacher
-
-LAST = 200
-"""Commits that are looked at where nobody says since when."""
-
 
 @dataclass(frozen=True)
 class Built:
@@ -73,19 +67,6 @@ class Built:
         }
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a build is about, settled before anything is written."""
-
-    wanted: Wanted
-    job: Job
-    repo: str
-    since: str
-    last: int
-    runner: "Runner"
-    threads: dict[int, "Thread"]
-
-
 def build(wanted: Wanted) -> Built:
     """Builds the benchmark, and writes it whole. Raises SeraError; what was done until then is kept."""
     from sera_cli.cli.working import workers
@@ -102,7 +83,7 @@ def build(wanted: Wanted) -> Built:
         pool = stack.enter_context(workers(_jobs(job), stop))
         shop = Workshop(
             job.checkout, plan.repo, plan.runner, job.run.folder, _trying(plan, stop), pool, teacher,
-            retry_failed=wanted.retry_failed,
+            setup=job.config.env.setup, retry_failed=wanted.retry_failed,
         )  # fmt: skip
         rows, missed = _worked(tasks(shop, able), len(able), wanted.limit, shown)
         out = wanted.out or job.run.folder.parent / "replay.jsonl"
@@ -113,126 +94,6 @@ def build(wanted: Wanted) -> Built:
         plan.repo, wanted.repo, job.checkout.commit, plan.since, out, tuple(rows), tuple(dropped), tuple(missed),
         left, monotonic() - begun,
     )  # fmt: skip
-
-
-def plan_of(wanted: Wanted) -> Plan:
-    """Checks what can be checked beforehand. Raises ConfigError, DataError or SeraError; writes nothing."""
-    from sera_cli import git, offline
-    from sera_cli.cli.teaching import addresses
-    from sera_cli.cli.trust import must_be_the_users, opening
-    from sera_cli.config import resolve
-    from sera_cli.evaluate.replay.build import tree
-    from sera_cli.evaluate.runners import choose
-
-    found = resolve(wanted.repo, wanted.flags)
-    checkout = git.open_repository(wanted.repo, wanted.at)
-    runner = choose(tree(checkout), wanted.runner)
-    if runner is None:
-        raise DataError("no tests are there that sera can run; name what runs them with --runner", checkout.root)
-    repo = wanted.name or _called(checkout)
-    since, last = _since(wanted, checkout)
-    teacher = wanted.flags.get("teacher.model") or ""
-    if teacher == "rehearsal":
-        raise ConfigError("a rehearsal writes no statements of changes; name a teacher, or leave out --teacher")
-    decides = _decides(wanted, found.config, checkout, runner.name) | {
-        "repo": repo, "since": since, "last": last, "teacher": teacher}
-    job = _job(wanted, found.config, checkout, teacher, decides)
-    risky = ["teacher.model", "teacher.url", "teacher.flags"] if teacher else []
-    risky += ["rollout.sandbox"] if found.config.rollout.sandbox == "folder" else []
-    must_be_the_users([*risky, *opening(found.config)], found.origins, checkout, wanted.repo)
-    offline.keep(found.config.privacy.offline, addresses(job), building=found.config.env.network)
-    return Plan(wanted, job, repo, since, last, runner, _threads(wanted.issues))
-
-
-def _decides(wanted: Wanted, config: "Config", checkout: "Checkout", runner: str) -> dict[str, Any]:
-    from sera_cli import ignore, templates
-    from sera_cli.types import digest
-
-    issues = digest(wanted.issues.read_text(encoding="utf-8", errors="replace")) if wanted.issues else ""
-    return {
-        "commit": checkout.commit, "runner": runner, "runs": wanted.runs, "issues": issues,
-        "prompts": templates.fingerprint("bench/*.md"), "ignored": digest(ignore.rules(checkout)),
-        "environment": str(wanted.venv.absolute()) if wanted.venv else "network" if config.env.network else "here",
-        "setup": config.env.setup, "seconds": wanted.seconds,
-    }  # fmt: skip
-
-
-def _job(wanted: Wanted, config: "Config", checkout: "Checkout", teacher: str, decides: dict[str, Any]) -> Job:
-    """The build as other verbs know their work: what a teacher and its ledger are made from."""
-    from sera_cli.cli.options import Asked
-    from sera_cli.config import home
-    from sera_cli.runs import Run, default_name, named
-
-    at_home = home("data") / "bare" / decides["repo"].replace("/", "__")
-    root = checkout.root if (checkout.root / ".git").exists() else at_home
-    name = wanted.run or default_name(decides["repo"].rpartition("/")[2], checkout.commit, decides)
-    run = Run(folder=root / ".sera" / "bench" / named(root, name).name)
-    asked = Asked(wanted.repo, wanted.flags, wanted.at, wanted.run, wanted.retry_failed, False, wanted.json)
-    return Job(asked, config, checkout, run, teacher or "rehearsal", decides)
-
-
-def _called(checkout: "Checkout") -> str:
-    """`owner/name` as the address of its origin ends, else the folder's name, whose owner is `local`."""
-    import re
-
-    from sera_cli.plumbing import run
-
-    said = run(checkout.root, "config", "--get", "remote.origin.url").stdout.decode("utf-8", "replace").strip()
-    found = re.search(r"([\w.-]+)[/:]([\w.-]+?)(?:\.git)?/?$", said) if "://" in said or "@" in said else None
-    if found:
-        return f"{found[1]}/{found[2]}"
-    owner, _, name = checkout.name.rpartition("__")
-    plain = re.sub(r"[^\w.-]+", "-", name).strip("-") or "repository"
-    return f"{owner or 'local'}/{plain}"
-
-
-def _since(wanted: Wanted, checkout: "Checkout") -> tuple[str, int]:
-    """The commit before which nothing counts, and how many commits are looked at; 0: all since then."""
-    from sera_cli import git
-
-    if wanted.since and wanted.agent:
-        raise ConfigError("say --since or --agent, not both")
-    if wanted.since:
-        return git.open_repository(checkout.root, wanted.since).commit, wanted.last
-    if (wanted.agent or not wanted.last) and (commit := _learnt_at(wanted.agent, checkout)):
-        return commit, wanted.last
-    say(f"note: the last {wanted.last or LAST} commits are looked at; an agent that was trained at the newest of them "
-        "has seen what they did (sera specialize --at REV leaves room)", prose=True)
-    return "", wanted.last or LAST
-
-
-def _learnt_at(agent: str, checkout: "Checkout") -> str:
-    """The commit of the agent, or of the newest one of this repository; empty where there is none."""
-    from sera_cli.agents.registry import agents, find
-    from sera_cli.config import home
-    from sera_cli.plumbing import run
-
-    own = [card for card in agents(home("data")) if card.repository == checkout.name]
-    card = find(home("data"), agent) if agent else max(own, key=lambda one: one.created, default=None)
-    if card is None:
-        return ""
-    called = f"{card.name}@{card.version}"
-    if run(checkout.root, "cat-file", "-e", f"{card.commit}^{{commit}}").returncode:
-        raise ConfigError(f"{called} was made at {card.commit[:12]}, which is not in {checkout.root}; say --since REV")
-    if card.commit == checkout.commit:
-        raise ConfigError(
-            f"{called} was made at {card.commit[:12]}, and nothing is newer: make one with sera specialize --at REV, "
-            "or say --since REV or --last N")
-    say(f"changes that are newer than {called}, made at {card.commit[:12]}")
-    return card.commit
-
-
-def _threads(path: Path | None) -> dict[int, "Thread"]:
-    """The issues and pull requests of a file, by number."""
-    from sera_cli.evaluate.replay.statement import Thread
-    from sera_cli.svg.demonstrations import issue_text, threads
-
-    if path is None:
-        return {}
-    return {
-        row["number"]: Thread(issue_text(row | {"pull_request": None}), bool(row.get("pull_request")))
-        for row in threads(path) if isinstance(row.get("number"), int)
-    }
 
 
 def _examined(plan: Plan, shown: Board) -> tuple[list["Candidate"], list["Dropped"]]:
@@ -289,21 +150,38 @@ def _jobs(job: Job) -> int:
 
 
 def _trying(plan: Plan, stop: threading.Event) -> Callable[["Instance", Path], "Tried"]:
-    """Runs the tests of a candidate in an environment of the user's, else with what this machine has."""
-    from sera_cli.cli.env import terms
+    """Runs the tests of a candidate: in an environment of the user's, in one that is built for its commit where that
+    may use the network, else with what this machine has.
+    """
     from sera_cli.evaluate.flaky import tried
-    from sera_cli.evaluate.local import LocalPlace
-    from sera_cli.evaluate.toolchains import environment, toolchain
-    from sera_cli.harness.sandbox.private import private_folder
 
-    job, wanted = plan.job, plan.wanted
-    agreed = terms(job.config, job.checkout, job.run.name, job.run.folder / "environment.log", stop.is_set)
-    ground = environment(wanted.venv) if wanted.venv else toolchain(plan.runner.language, job.checkout.root)
+    wanted = plan.wanted
 
     def trying(instance: "Instance", logs: Path) -> "Tried":
-        with private_folder(label=job.run.name) as folder:
-            place = LocalPlace(
-                job.checkout.root, ground, folder, sandbox=job.config.rollout.sandbox, terms=agreed)
-            return tried(instance, place, runs=wanted.runs, seconds=wanted.seconds, logs=logs)
+        with place() as at:
+            return tried(instance, at, runs=wanted.runs, seconds=wanted.seconds, logs=logs)
 
+    place = _place(plan, stop)
     return trying
+
+
+def _place(plan: Plan, stop: threading.Event) -> Callable[[], AbstractContextManager["Place"]]:
+    from sera_cli.cli.env import terms
+    from sera_cli.evaluate.local import LocalPlace
+    from sera_cli.evaluate.toolchains import environment, toolchain
+    from sera_cli.evaluate.venv import VenvPlace
+    from sera_cli.harness.sandbox.private import private_folder
+
+    job, root = plan.job, plan.job.checkout.root
+    agreed = terms(job.config, job.checkout, job.run.name, job.run.folder / "environment.log", stop.is_set)
+    if job.config.env.network and not plan.wanted.venv and plan.runner.language == "python":
+        built = VenvPlace(root, terms=agreed, newer=True)
+        return lambda: nullcontext(built)
+    ground = environment(plan.wanted.venv) if plan.wanted.venv else toolchain(plan.runner.language, root)
+
+    @contextmanager
+    def local() -> Iterator["Place"]:
+        with private_folder(label=job.run.name) as folder:
+            yield LocalPlace(root, ground, folder, sandbox=job.config.rollout.sandbox, terms=agreed)
+
+    return local

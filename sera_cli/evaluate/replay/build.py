@@ -67,6 +67,8 @@ class Workshop:
     trying: Callable[[Instance, Path], Tried]
     pool: Executor
     teacher: Teacher | None = None
+    setup: str = ""
+    """What installs the repository and all it needs, instead of what its files say."""
     retry_failed: bool = False
 
     @property
@@ -127,8 +129,8 @@ def instance(shop: Workshop, one: Candidate, config: InstallConfig, statement: s
         version=config.python or config.language, fail_to_pass=(), pass_to_pass=(),
         environment_setup_commit=one.base, created_at=one.created, install_config=config, row={},
     )  # fmt: skip
-    told = script(bare, config.test_cmd, (f"cd {ROOT}", *config.eval_commands))
-    return bare.model_copy(update={"eval_script": told})
+    first, _, rest = script(bare, config.test_cmd, config.eval_commands).partition("\n")
+    return bare.model_copy(update={"eval_script": f"{first}\n[ ! -d {ROOT} ] || cd {ROOT}\n{rest}"})
 
 
 def tree(checkout: Checkout) -> Tree:
@@ -145,8 +147,11 @@ def tree(checkout: Checkout) -> Tree:
 def _tried(shop: Workshop, one: Candidate, attempt: int) -> Trial:
     begun = monotonic()
     there = tree(shop.checkout.model_copy(update={"commit": one.base}))
-    command = shop.runner.command(there, one.parts.tests)
-    config = shop.runner.config(there).model_copy(update={"test_cmd": command})
+    config = shop.runner.config(there)
+    if shop.setup:
+        config = InstallConfig(
+            language=config.language, python=config.python, install=shop.setup, log_parser=config.log_parser)
+    config = config.model_copy(update={"test_cmd": shop.runner.command(there, one.parts.tests)})
     try:
         tried, error = shop.trying(instance(shop, one, config), shop.folder / "logs" / one.commit[:10]), ""
     except SeraError as broken:
