@@ -197,10 +197,13 @@ class DockerSandbox:
         return one.rest(limit, SECONDS)
 
     def _stop(self) -> None:
-        """Ends all that runs, if need be with the container, which then begins again with its files on disk."""
+        """Ends all that runs, if need be with the container, which then begins again with its files on disk.
+
+        Raises SandboxError for a container that has ended: what runs inside cannot bring that about.
+        """
         with daemon.answering(self._client, "end the commands of a rollout"):
             if not self._client.inspect_container(self._box)["State"]["Running"]:
-                self._client.start(self._box)
+                raise SandboxError("the container of this sandbox has ended, and not by what ran inside")
             for looks in (1, PATIENCE, PATIENCE):
                 if self._resting(looks):
                     return
