@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sera_cli.errors import DataError
 from sera_cli.evaluate.flaky import tried
 from sera_cli.evaluate.local import LocalPlace
-from sera_cli.evaluate.toolchains import environment
+from sera_cli.evaluate.places import Unprepared
+from sera_cli.evaluate.toolchains import Ground, environment
 from sera_cli.harness.sandbox import bubblewrap
 from tests import owned
 
@@ -58,5 +58,23 @@ def test_the_digest_is_of_what_the_environment_holds(env: Path, tmp_path: Path) 
 def test_a_commit_that_the_repository_lacks_is_said(env: Path, tmp_path: Path) -> None:
     instance = owned.instance(tmp_path / "repo", owned.UNITTEST)
     gone = instance.model_copy(update={"base_commit": "0" * 40})
-    with pytest.raises(DataError, match="has no commit 000000000000 of own/unittest"):
-        LocalPlace(tmp_path / "repo", environment(env), tmp_path / "scratch").sandbox(gone)
+    with pytest.raises(Unprepared, match="has no commit 000000000000 of own/unittest"):
+        LocalPlace(tmp_path / "repo", environment(env), tmp_path / "scratch").prepare(gone)
+
+
+def test_what_is_set_up_is_part_of_the_commit(tmp_path: Path) -> None:
+    instance = owned.instance(tmp_path / "repo", owned.UNITTEST)
+    setup = "echo 'made = 1' >made.py; ! python -c 'import socket; socket.create_connection((\"1.1.1.1\", 53), 5)'"
+    place = LocalPlace(tmp_path / "repo", Ground(), tmp_path / "scratch", setup=setup)
+    with place.sandbox(instance) as box:
+        assert box.run("python -c 'import made; print(made.made)'; git status --short", 30).output == "1\n"
+        assert box.diff() == ""
+    plain = LocalPlace(tmp_path / "repo", Ground(), tmp_path / "scratch")
+    assert plain.prepare(instance) != place.prepare(instance)
+
+
+def test_a_setup_command_that_fails_says_why(tmp_path: Path) -> None:
+    instance = owned.instance(tmp_path / "repo", owned.UNITTEST)
+    place = LocalPlace(tmp_path / "repo", Ground(), tmp_path / "scratch", setup="echo no compiler; false")
+    with pytest.raises(Unprepared, match=r"^the setup command fails: no compiler$"):
+        place.prepare(instance)

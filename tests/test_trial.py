@@ -24,7 +24,7 @@ def test_the_tests_are_run_without_the_change_and_with_it(tmp_path: Path) -> Non
 def test_a_test_patch_that_does_not_apply_is_told_by_its_last_line(tmp_path: Path) -> None:
     repo = tiny.repository(tmp_path)
     instance = tiny.instance(repo, test_patch="--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n", eval_script="exit 1")
-    with pytest.raises(Broken, match="^the tests cannot be run: ") as error:
+    with pytest.raises(Broken, match="the tests cannot be run") as error:
         trial(instance, tiny.Here(repo, tmp_path / "exports"), tmp_path / "log", gold=False, seconds=60)
     assert error.value.reason == "the tests cannot be run"
 
@@ -32,7 +32,8 @@ def test_a_test_patch_that_does_not_apply_is_told_by_its_last_line(tmp_path: Pat
 def test_an_instance_has_to_name_its_log_parser(tmp_path: Path) -> None:
     repo = tiny.repository(tmp_path)
     with pytest.raises(DataError, match="log parser"):
-        trial(tiny.instance(repo, install_config=None), tiny.Here(repo, tmp_path), tmp_path / "log", gold=False, seconds=9)
+        unread = tiny.instance(repo, install_config=None)
+        trial(unread, tiny.Here(repo, tmp_path), tmp_path / "log", gold=False, seconds=9)
 
 
 def test_the_last_line_is_one_that_says_something() -> None:

@@ -88,7 +88,7 @@ def build(
             (folder / "tmp" / name).write_text("".join(f"{line}\n" for line in content), encoding="utf-8")
         (folder / "home" / ".config" / "pip").mkdir(parents=True)
         (folder / "home" / ".config" / "pip" / "pip.conf").write_text(source.settings, encoding="utf-8")
-        if not _ran(walls, _script(wanted, made_with), where.log, HOUR, cancelled):
+        if not ran(walls, _script(wanted, made_with), where.log, HOUR, cancelled):
             raise Unprepared(f"its environment cannot be built: {last(where.log)} (all of it: {where.log})")
         return tuple(sorted((folder / "tmp" / "freeze").read_text(encoding="utf-8").split("\n")))
 
@@ -101,7 +101,7 @@ def prepare(checkout: Path, commands: Sequence[str], terms: Terms, log: Path) ->
     terms = replace(terms, variables={**terms.variables, **ABOUT_PIP, "PIP_NO_INDEX": "1"})
     with private_folder(checkout.parent) as folder:
         walls = workshop(folder, (Shown(checkout, ROOT),), terms)
-        _ran(walls, "\n".join([f"cd {ROOT}", *commands]), log, MINUTE, terms.cancelled)
+        ran(walls, "\n".join([f"cd {ROOT}", *commands]), log, MINUTE, terms.cancelled)
 
 
 def shown(made_with: Interpreter) -> tuple[Shown, ...]:
@@ -132,7 +132,7 @@ def _script(wanted: Specification, made_with: Interpreter) -> str:
     return "\n".join(lines)
 
 
-def _ran(walls: Walls, script: str, log: Path, seconds: float, cancelled: Callable[[], bool]) -> bool:
+def ran(walls: Walls, script: str, log: Path, seconds: float, cancelled: Callable[[], bool]) -> bool:
     """Whether it ended well in time; what it says is added to the log. Raises Cancelled, SandboxError."""
     argv, end = [*walls.prefix, *walls.end, "bash", "-c", script], monotonic() + seconds
     pipes, chunk = Pipes(argv, cwd=walls.folder, env=walls.environment(), namespace=True), None

@@ -55,7 +55,7 @@ def environment(
 
     Raises Unprepared where it cannot be built, and where it would have to be `offline`; Cancelled; SandboxError.
     """
-    with _alone(folder, terms.cancelled):
+    with alone(folder, terms.cancelled):
         if found := _found(folder, wanted, made_with):
             return found
         if offline:
@@ -120,7 +120,7 @@ def _keep(checkout: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _alone(folder: Path, cancelled: Callable[[], bool]) -> Iterator[None]:
+def alone(folder: Path, cancelled: Callable[[], bool]) -> Iterator[None]:
     """While this is open, no other thread or process is at work on the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("wb") as file:

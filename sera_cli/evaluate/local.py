@@ -1,39 +1,77 @@
-"""The environment of a repository of one's own that is already on this machine: no network, nothing built."""
+"""The environment of a repository of one's own that is already on this machine: no network is needed for it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from sera_cli.evaluate import repositories, script
+from sera_cli.errors import DataError
+from sera_cli.evaluate import building, repositories
+from sera_cli.evaluate.bases import Bases, Standing
 from sera_cli.evaluate.instance import InstallConfig, Instance
+from sera_cli.evaluate.places import Unprepared
+from sera_cli.evaluate.script import script
 from sera_cli.evaluate.toolchains import Ground
-from sera_cli.export import export
-from sera_cli.harness.sandbox import PLAIN, Sandbox, Terms, choose
+from sera_cli.export import export, settle
+from sera_cli.harness.sandbox import PLAIN, ROOT, Sandbox, Shown, Terms, bubblewrap, choose
+from sera_cli.harness.sandbox.private import private_folder
 from sera_cli.types import digest
+
+SECONDS = 1800.0
+"""Seconds that preparing one commit may take."""
 
 
 class LocalPlace:
-    """A Place. The repository, alone or in a folder of clones, is `repository`; its exports are kept in `scratch`."""
+    """A Place. `repository` is the repository, or the folder of its clone; `scratch` holds what sandboxes stand on.
+
+    `setup` is a bash command that is run once in each commit's checkout, without a network; what it leaves there is
+    part of the commit for whoever works on it.
+    """
 
     name = "local"
 
     def __init__(
-        self, repository: Path, ground: Ground, scratch: Path, *, sandbox: str = "auto", terms: Terms = PLAIN
+        self, repository: Path, ground: Ground, scratch: Path, *, setup: str = "", sandbox: str = "auto",
+        terms: Terms = PLAIN,
     ) -> None:
-        self._repository, self._ground, self._scratch = repository, ground, scratch
-        self._maker = choose(sandbox, replace(terms, **ground.terms()))
+        self._repository, self._ground, self._setup = repository, ground, setup
+        self._terms = replace(terms, **ground.terms())
+        self._bases, self._maker = Bases(scratch), choose(sandbox, self._terms)
 
     def prepare(self, instance: Instance) -> str:
-        self._exported(instance)
-        return digest([self.name, self._ground.digest, sorted(self._ground.variables)], 16)
+        with self._held(instance):
+            return digest([self.name, self._ground.digest, sorted(self._ground.variables), self._setup], 16)
 
     def sandbox(self, instance: Instance) -> Sandbox:
-        return self._maker(self._exported(instance))
+        return Standing(lambda: self._held(instance), self._maker)
 
     def script(self, instance: Instance) -> str:
         config = instance.install_config or InstallConfig()
-        return script.script(instance, config.test_cmd, config.eval_commands)
+        return script(instance, config.test_cmd, config.eval_commands)
 
-    def _exported(self, instance: Instance) -> Path:
-        folder = self._scratch / "exports" / instance.base_commit
-        export(repositories.checkout(self._repository, instance.repo, instance.base_commit), folder)
-        return folder
+    @contextmanager
+    def _held(self, instance: Instance) -> Iterator[Path]:
+        try:
+            checkout = repositories.checkout(self._repository, instance.repo, instance.base_commit)
+        except DataError as error:
+            raise Unprepared(str(error)) from error
+
+        def make(part: Path) -> None:
+            export(checkout, part)
+            if self._setup:
+                self._set_up(part)
+
+        with self._bases.held(instance.base_commit, make) as base:
+            yield base
+
+    def _set_up(self, part: Path) -> None:
+        """Raises Unprepared where the command fails, with the last thing it said."""
+        if problem := bubblewrap.probe():
+            raise Unprepared(f"the setup command is run in bubblewrap: {problem}")
+        log = part.with_name(f"{part.name}.log")
+        with private_folder(part.parent) as folder:
+            walls = bubblewrap.workshop(folder, (Shown(part, ROOT),), self._terms)
+            lines = f"cd {ROOT} && {{ {self._setup}\n}}"
+            if not building.ran(walls, lines, log, SECONDS, self._terms.cancelled):
+                raise Unprepared(f"the setup command fails: {building.last(log)}")
+        settle(part)
