@@ -11,6 +11,7 @@ from sera_cli.cli import (
     bench,
     chat,
     clean,
+    compare,
     config,
     connect,
     data,
@@ -64,6 +65,7 @@ app.command()(init.init)
 app.command(name="eval")(evaluate.evaluate)
 app.command()(estimate.estimate)
 app.command()(doctor.doctor)
+app.command()(compare.compare)
 app.command()(clean.clean)
 app.add_typer(agents.app, name="agents")
 app.add_typer(deploy.app, name="deploy")

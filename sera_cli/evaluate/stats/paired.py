@@ -6,8 +6,8 @@ from pydantic import computed_field
 
 from sera_cli.evaluate.stats.distributions import student, student_quantile
 from sera_cli.evaluate.stats.intervals import LEVEL
-from sera_cli.evaluate.stats.power import detectable, seeds_for, spread, tasks_for, unlike
-from sera_cli.evaluate.stats.scores import Scores, by_seed, mean, means, seeds, variance
+from sera_cli.evaluate.stats.power import Spread, detectable, seeds_for, spread, tasks_for, unlike
+from sera_cli.evaluate.stats.scores import Scores, by_seed, mean, means, noise, seeds, variance
 from sera_cli.types import Value
 
 NEAR = 20
@@ -84,13 +84,28 @@ def paired(a: Scores, b: Scores) -> Difference | None:
 
 
 def plan(detect: float, a: Scores, b: Scores) -> Plan | None:
-    """What it takes to tell two agents like these apart; None where they share fewer than two tasks."""
+    """What it takes to tell two agents like these apart, which share two tasks at least.
+
+    None where one of them tried no task twice.
+    """
     a, b = shared(a, b)
-    if len(a) < 2:
-        return None
     known = spread(a, b)
+    if known.attempts is None:
+        return None
     return Plan(
         detect=detect, seeds=seeds_for(detect, known, len(a)), tasks=tasks_for(detect, known, min(seeds(a), seeds(b))))
+
+
+def alone(detect: float, rows: Scores) -> Plan | None:
+    """What it takes at least to tell such an agent from another: were no task easier for the one than for the other.
+
+    None where no task was tried twice.
+    """
+    spread = noise(rows)
+    if spread is None:
+        return None
+    known = Spread(between=0.0, attempts=2 * spread)
+    return Plan(detect=detect, seeds=seeds_for(detect, known, len(rows)), tasks=tasks_for(detect, known, seeds(rows)))
 
 
 def shared(a: Scores, b: Scores) -> tuple[Scores, Scores]:

@@ -1,0 +1,198 @@
+"""`sera compare`: evaluations side by side, with what can be said of their differences and what cannot."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sera_cli.cli.options import InProject, Json
+from sera_cli.console import document, exactly, say, show, table
+from sera_cli.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from sera_cli.evaluate.report import Report
+    from sera_cli.evaluate.stats.comparison import Comparison, Side
+    from sera_cli.evaluate.stats.paired import Difference
+
+Of = Annotated[
+    list[str],
+    typer.Argument(
+        help="The name of an evaluation, its folder or report.json, or an agent's NAME or NAME@VERSION for its newest.",
+        metavar="A B…", show_default=False),
+]
+Detect = Annotated[
+    float | None, typer.Option(help="Say what it takes to show such a difference: 0.03 is 3 points.", metavar="SHARE")]
+
+
+def compare(
+    of: Of,
+    *,
+    detect: Detect = None,
+    project: InProject = Path(),
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+    json: Json = False,
+) -> None:
+    """Compare evaluations: scores with intervals, differences to the first with a verdict, and what each cost."""
+    from sera_cli.evaluate.stats.comparison import compared
+
+    if detect is not None and not 0 < detect < 1:
+        raise ConfigError(f"--detect {detect:g}: give a share between 0 and 1, as in 0.03 for 3 points")
+    if json and markdown:
+        raise ConfigError("--json and --markdown are two forms of the same table; take one")
+    found = compared(named(of, project), detect)
+    if json:
+        document(found.model_dump())
+        return
+    names, rows = [side.name for side in found.sides], list(lines(found))
+    if markdown:
+        exactly(marked_down([("", *names), *rows]))
+    else:
+        show(table(("", *names), rows))
+    for text in [*planned(found), *(f"note: {text}" for text in found.notes)]:
+        say(text, prose=True)
+
+
+def named(of: list[str], project: Path) -> "dict[str, Report]":
+    """The reports that were asked for, by a name that tells them apart."""
+    from sera_cli import config
+    from sera_cli.evaluate.report import read
+
+    evals = config.project(project) / ".sera" / "evals"
+    files = [file(spec, evals) for spec in of]
+    if len(set(files)) < len(files):
+        raise ConfigError("the same evaluation was named twice; name two, or one alone")
+    reports = [(place.parent.name, read(place)) for place in files]
+    models = [report.model for _, report in reports]
+    return {
+        report.model if models.count(report.model) == 1 else f"{report.model}, {name}": report
+        for name, report in reports
+    }  # fmt: skip
+
+
+def file(spec: str, evals: Path) -> Path:
+    """The report that a word means. Raises ConfigError, naming the evaluations that there are."""
+    from sera_cli.evaluate.report import NAME
+
+    for place in (evals / spec, Path(spec)):
+        if (place / NAME).is_file():
+            return (place / NAME).absolute()
+        if place.is_dir():
+            raise DataError(f"has no {NAME}: the evaluation has not come to an end; go on with sera eval", place)
+    if Path(spec).is_file():
+        return Path(spec).absolute()
+    return newest(spec, evals)
+
+
+def newest(agent: str, evals: Path) -> Path:
+    """The report of the newest evaluation of an agent."""
+    from sera_cli.evaluate.report import NAME, read
+
+    there = sorted(evals.glob(f"*/{NAME}"), key=lambda place: (place.stat().st_mtime, place.parent.name))
+    models = {place: read(place).model for place in there}
+    mine = [place for place in there if agent in (models[place], models[place].partition("@")[0])]
+    if mine:
+        return mine[-1].absolute()
+    known = ", ".join([*(place.parent.name for place in there), *sorted(set(models.values()))])
+    what = f"there are {known}" if known else "make one with: sera eval"
+    raise ConfigError(f"no evaluation is called {agent!r}, and none is of such an agent; {what}")
+
+
+def lines(found: "Comparison") -> "list[tuple[str, ...]]":
+    """The table, a row for each measure and a column for each evaluation; rows that say nothing are left out."""
+    told = [(label, *(tell(side) for side in found.sides)) for label, tell in SIDES.items()]
+    apart = [(label, "", *(tell(one) for one in found.differences)) for label, tell in DIFFERENCES.items()]
+    rows = [*told[:HEAD], *apart, *told[HEAD:]]
+    if found.sides[0].score == "recall":
+        rows[0] = ("mean recall", *rows[0][1:])
+    return [row for row in rows if any(row[1:])]
+
+
+def scored(side: "Side") -> str:
+    summary = side.summary
+    if summary["mean"] is None:
+        return "nothing counted"
+    spread = "" if summary["sd"] is None else f" ± {100 * summary['sd']:.1f}"
+    return f"{100 * summary['mean']:.1f}{spread} %"
+
+
+def between(side: "Side", what: str) -> str:
+    interval = side.summary[what]
+    return f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f} %" if interval else ""
+
+
+def tried(side: "Side") -> str:
+    seeds = len(side.summary["seeds"])
+    return f"{side.summary['tasks']} with {seeds} seed{'' if seeds == 1 else 's'}"
+
+
+def passed(side: "Side") -> str:
+    """The tasks that one of all seeds resolved, and those that all of them did."""
+    k = max(map(int, side.summary["pass_at"]), default=1)
+    shares = [side.summary[what].get(str(k)) for what in ("pass_at", "pass_all")]
+    return "" if k == 1 or None in shares else f"{100 * shares[0]:.1f} %, {100 * shares[1]:.1f} % (k = {k})"
+
+
+def tokens(side: "Side") -> str:
+    from sera_cli.harness.money.spend import short
+
+    if side.prompt is None or side.completion is None:
+        return ""
+    return f"{short(round(side.prompt))} in, {short(round(side.completion))} out"
+
+
+def left_out(side: "Side") -> str:
+    counts = {"infra": side.infra, "unvalidated": side.unvalidated}
+    return ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+
+
+SIDES: "dict[str, Callable[[Side], str]]" = {
+    "resolved": scored,
+    "  over tasks": lambda side: between(side, "interval"),
+    "  over seeds": lambda side: between(side, "over_seeds"),
+    "  tasks": tried,
+    "  pass@k, pass^k": passed,
+    "steps": lambda side: "" if side.steps is None else f"{side.steps:.1f}",
+    "tokens": tokens,
+    "dollars": lambda side: "unknown" if side.dollars is None else f"{side.dollars:,.2f}" if side.exits else "",
+    "exits": lambda side: ", ".join(f"{count} {exit_}" for exit_, count in side.exits.items()),
+    "not counted": left_out,
+}
+"""The rows about one evaluation. Steps and tokens are means of a rollout; dollars are all of them together."""
+
+HEAD = 5
+"""Rows of those before the differences."""
+
+DIFFERENCES: "dict[str, Callable[[Difference], str]]" = {
+    "difference": lambda one: f"{100 * one.difference:+.1f} points",
+    "  over tasks": lambda one: f"{100 * one.low:+.1f} to {100 * one.high:+.1f}",
+    "  p": lambda one: "below 0.001" if one.p < 0.001 else f"{one.p:.3f}",
+    "  signal to noise": lambda one: "" if one.snr is None else f"{one.snr:.1f}",
+    "  detectable": lambda one: f"{100 * one.detectable:.1f} points",
+    "verdict": lambda one: one.verdict,
+}
+
+
+def planned(found: "Comparison") -> Iterator[str]:
+    """What it takes to show the difference that was asked about, to tell each from the first."""
+    names = [side.name for side in found.sides[1:]] or [found.sides[0].name]
+    takes = "takes" if found.sides[1:] else "takes at least"
+    for name, plan in zip(names, found.plans, strict=False):
+        if plan is None:
+            continue
+        seeds = "no number of seeds on these tasks" if plan.seeds is None else f"{_count(plan.seeds, 'seed')} of each"
+        tasks = "" if plan.tasks is None else f", or {_count(plan.tasks, 'task')} with the seeds that there are"
+        yield f"{name}: to show {100 * plan.detect:g} points four times in five {takes} {seeds}{tasks}"
+
+
+def marked_down(rows: "list[tuple[str, ...]]") -> str:
+    """A Markdown table; what stands between two bars holds none."""
+    def line(cells: "tuple[str, ...]") -> str:
+        return f"| {' | '.join(cell.strip().replace('|', '/') for cell in cells)} |"
+
+    head, *body = rows
+    return "\n".join([line(head), line(("---", *("---:" for _ in head[1:]))), *map(line, body)]) + "\n"
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
