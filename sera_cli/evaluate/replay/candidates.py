@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sera_cli import ignore
+from sera_cli import patch as patches
 from sera_cli.evaluate.replay.history import Change
 from sera_cli.evaluate.replay.leaks import fresh, leaks
 from sera_cli.evaluate.replay.splitting import Parts, split, touched
@@ -57,10 +58,11 @@ def candidates(
     for change in changes:
         parts = _examined(checkout, change, is_test, hidden)
         made = parts if isinstance(parts, str) else _stated(checkout, change, parts, threads, teaching=teaching)
-        if isinstance(made, Candidate) and made.id in seen:
-            made = "was made twice"
         if isinstance(made, Candidate):
-            seen.add(made.id)
+            lines = digest(patches.changes(made.parts.patch) + patches.changes(made.parts.test_patch))
+            made = made if lines not in seen else "was made twice"
+            seen.add(lines)
+        if isinstance(made, Candidate):
             yield made
         else:
             reason, _, detail = made.partition(": ")

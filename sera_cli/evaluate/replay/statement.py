@@ -75,7 +75,7 @@ def clean(message: str) -> str:
         return ""
     title, body = plain(message)
     text = "\n\n".join(part for part in (title, body) if part)
-    return re.sub(r"\n{3,}", "\n\n", _NOISE.sub("", text)).strip(" \n.:")
+    return re.sub(r"\n{3,}", "\n\n", _NOISE.sub("", text)).lstrip(" \n.,:-").rstrip()
 
 
 def finished(statement: str, new: Fresh) -> str:
