@@ -19,7 +19,7 @@ Of = Annotated[
     list[str],
     typer.Argument(
         help="The name of an evaluation, its folder or report.json, or an agent's NAME or NAME@VERSION for its newest.",
-        metavar="A B…", show_default=False),
+        metavar="EVALUATION", show_default=False),
 ]
 Detect = Annotated[
     float | None, typer.Option(help="Say what it takes to show such a difference: 0.03 is 3 points.", metavar="SHARE")]

@@ -16,6 +16,9 @@ ALPHA = 0.05
 MOST = 1000
 """Seeds; nobody tries a task more often."""
 
+LEAST = 1e-4
+"""A hundredth of a point: less is none, and may be what adding floats leaves."""
+
 FEWEST = 5
 """Tasks that are asked for at least, where one difference could show anything."""
 
@@ -69,8 +72,8 @@ def seeds_for(difference: float, of: Spread, tasks: int) -> int | None:
 
 
 def tasks_for(difference: float, of: Spread, seeds: float) -> int | None:
-    """How many tasks show such a difference with so many seeds; None for no difference at all."""
-    if not difference:
+    """How many tasks show such a difference with so many seeds; None for one too small to be any."""
+    if abs(difference) < LEAST:
         return None
     least = of.over(seeds) * (_reach(inf) / difference) ** 2
     return ceil(of.over(seeds) * (_reach(max(least, FEWEST)) / difference) ** 2)
