@@ -101,8 +101,8 @@ def test_the_tests_run_between_the_markers(base: Path, tmp_path: Path) -> None:
 def test_a_rows_own_script_gets_the_one_commit_that_there_is(base: Path, tmp_path: Path) -> None:
     repo = tiny.repository(tmp_path / "again")
     commit = tiny.row(repo)["base_commit"]
-    lines = ["#!/bin/bash", f"git checkout {commit} {TEST} 2>/dev/null", f"cat {TEST}", "cat <<'END'", " git show", "END"]
-    one = tiny.instance(repo, eval_script="\n".join(lines))
+    lines = [f"git checkout {commit} {TEST} 2>/dev/null", f"cat {TEST}", "cat <<'END'", " git show", "END"]
+    one = tiny.instance(repo, eval_script="\n".join(["#!/bin/bash", *lines]))
     (base / TEST).write_text("changed\n")
     assert bash(base, script(one, "echo never")) == f"{tiny.TESTS} git show\n"
 
