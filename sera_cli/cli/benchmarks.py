@@ -37,7 +37,19 @@ def instances(wanted: "Wanted", root: Path, *, offline: bool) -> tuple["Instance
     """The chosen instances. Raises ConfigError or DataError for what is not there, or is no benchmark."""
     from sera_cli.evaluate import reading
 
+    if wanted.bench == "soft":
+        return reading.chosen(_soft(wanted, root), wanted.instances, wanted.limit)
     return reading.chosen(reading.instances(_source(wanted, root), offline=offline), wanted.instances, wanted.limit)
+
+
+def _soft(wanted: "Wanted", root: Path) -> tuple["Instance", ...]:
+    from sera_cli.cli import soft
+    from sera_cli.evaluate.soft import instance, read
+
+    file = wanted.dataset or soft.at(root)
+    if not file.exists():
+        raise ConfigError(f"{file} is not there; without --dry-run and --dataset the teacher of the settings writes it")
+    return tuple(map(instance, read(file).tasks))
 
 
 def repositories(wanted: "Wanted", root: Path) -> Path | None:

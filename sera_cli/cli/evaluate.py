@@ -29,6 +29,7 @@ class Wanted:
     dataset: Path | None = None
     repos: Path | None = None
     environment: str = "auto"
+    venv: Path | None = None
     namespace: str = ""
     seeds: int = 1
     limit: int = 0
@@ -56,7 +57,11 @@ def evaluate(
     ] = None,
     repos: Annotated[
         Path | None, typer.Option(help="Clones of the repositories, with their histories.", metavar="DIR")] = None,
-    environment: Annotated[str, typer.Option(help="auto, venv or docker.", metavar="ENVIRONMENT")] = "auto",
+    environment: Annotated[
+        str, typer.Option(help="auto, venv, docker or local: as it is on this machine.", metavar="ENVIRONMENT")
+    ] = "auto",
+    venv: Annotated[
+        Path | None, typer.Option(help="A Python environment that has what the tests need.", metavar="DIR")] = None,
     image_namespace: Annotated[
         str, typer.Option(help="Where images come from, such as REGISTRY/NAME.", show_default="swebench")] = "",
     any_python: Annotated[
@@ -90,24 +95,25 @@ def evaluate(
     An instance counts only where its own fix resolves it here, and no patch does not. Goes on where it was stopped;
     more --seeds or --instances go on too. Exits with 1 where nothing could be graded.
     """
-    from sera_cli.cli import evaluating
+    from sera_cli.cli import evaluating, sitting
 
     flags = {
-        "teacher.model": model or None, "teacher.url": url, "rollout.jobs": jobs, "rollout.steps": steps,
+        "teacher.url": url, "rollout.jobs": jobs, "rollout.steps": steps,
         "eval.temperature": temperature, "cost.max": max_cost, "cost.allow_unpriced": allow_unpriced,
         "privacy.offline": offline,
     }  # fmt: skip
     wanted = Wanted(
         project, flags, bench=bench, agent=agent, model=model, predictions=predictions, dataset=dataset, repos=repos,
-        environment=environment, namespace=image_namespace, seeds=seeds, limit=limit, instances=instances,
+        environment=environment, venv=venv, namespace=image_namespace, seeds=seeds, limit=limit, instances=instances,
         context=context, test_seconds=test_seconds, any_python=any_python, run=run, retry_failed=retry_failed,
         submission=submission,
     )  # fmt: skip
     if dry_run:
         return _foretold(evaluating.ahead(wanted), as_json=json)
-    folder, report = evaluating.evaluate(wanted)
+    way = sitting if bench == "soft" else evaluating
+    folder, report = way.evaluate(wanted)
     document(report.totals) if json else screen(report, folder)
-    if reason := evaluating.futile(report):
+    if reason := way.futile(report):
         say(f"error: {reason}", prose=True)
         raise typer.Exit(1)
     return None
@@ -118,10 +124,13 @@ def screen(report: "Report", folder: Path) -> None:
     totals, summary = report.totals, report.summary
     seeds = f", {len(report.seeds)} seeds" if len(report.seeds) > 1 else ""
     show(f"{report.model} on {report.bench}: {len(report.results)} instances{seeds}")
-    show(table(("resolved", "unresolved", "infra", "unvalidated", "total"),
-               [[totals[key] for key in ("resolved", "unresolved", "infra", "unvalidated", "total")]]))
+    resolving = report.score == "resolved"
+    counts = ("resolved", "unresolved", "infra", "unvalidated", "total") if resolving else ("scored", "infra", "total")
+    show(table(counts, [[totals[key] for key in counts]]))
     if summary.get("mean") is not None:
-        show(scored(summary))
+        show(scored(summary, "resolved" if resolving else "mean recall"))
+    if not resolving:
+        say(totals["note"], prose=True)
     for title, reasons in (("not counted: no environment that its own fix passes in", report.unvalidated),
                            ("not counted: broke, see --retry-failed", broken(report))):
         if reasons:
@@ -133,9 +142,9 @@ def screen(report: "Report", folder: Path) -> None:
     show(str(folder / "report.json"))
 
 
-def scored(summary: dict[str, Any]) -> str:
+def scored(summary: dict[str, Any], what: str = "resolved") -> str:
     """`resolved 46.2 %, 95 % interval over tasks 31.6 to 61.4 %, sd over seeds 1.2`."""
-    parts = [f"resolved {100 * summary['mean']:.1f} %"]
+    parts = [f"{what} {100 * summary['mean']:.1f} %"]
     if interval := summary.get("interval"):
         low, high = 100 * interval["low"], 100 * interval["high"]
         parts.append(f"{100 * interval['level']:.0f} % interval over tasks {low:.1f} to {high:.1f} %")

@@ -18,8 +18,8 @@ def reported(exam: Exam) -> "Report":
     from sera_cli.evaluate.evaluation import results
     from sera_cli.types import digest
 
-    found = results(files(exam), exam.todo, lambda usage: _cost(exam, usage))
-    _traced(exam)
+    found = results(files(exam), exam.todo, lambda usage: cost(exam, usage))
+    traced(exam)
     asked = [digest(one.model_dump(mode="json", exclude={"row"})) for one in exam.instances]
     report = reports.Report(
         bench=exam.bench, model=exam.name, seeds=exam.seeds, results=found,
@@ -50,7 +50,7 @@ def submit(exam: Exam, folder: Path) -> None:
     })  # fmt: skip
 
 
-def _cost(exam: Exam, usage: "Usage") -> float | None:
+def cost(exam: Exam, usage: "Usage") -> float | None:
     """Dollars; None where nobody has said what the model costs."""
     from sera_cli.cli import money
 
@@ -74,7 +74,7 @@ def _summary(found: "dict[str, dict[int, Result]]") -> dict[str, Any]:
     })  # fmt: skip
 
 
-def _traced(exam: Exam) -> None:
+def traced(exam: Exam) -> None:
     """Predictions of each seed, and a trace of each rollout."""
     from sera_cli.evaluate import trajectories
     from sera_cli.evaluate.predictions import write
@@ -86,7 +86,7 @@ def _traced(exam: Exam) -> None:
     names = {one.id: one for one in exam.todo}
     for rollout in _rollouts(exam):
         attempt = names[rollout.id]
-        document = trajectories.trajectory(rollout, attempt.name, _cost(exam, rollout.usage))
+        document = trajectories.trajectory(rollout, attempt.name, cost(exam, rollout.usage))
         trajectories.write(files(exam).trajectories / str(attempt.seed), attempt.name, document)
 
 

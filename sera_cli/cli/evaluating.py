@@ -41,7 +41,7 @@ def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
     say(f"{exam.bench}, {len(exam.instances)} instances; evaluation {run.name}")
     with runs.held(run), board() as shown:
         runs.settle(run, "eval", exam.settings)
-        _keep_instances(exam)
+        keep_instances(exam)
         try:
             _work(exam, shown)
         finally:
@@ -141,7 +141,7 @@ def _contending(exam: Exam, place: "Place", stop: threading.Event, watch: Watch)
         yield made
 
 
-def _keep_instances(exam: Exam) -> None:
+def keep_instances(exam: Exam) -> None:
     """instances.jsonl: the rows as they were given."""
     import json
 

@@ -60,6 +60,8 @@ def settled(wanted: Wanted) -> Exam:
     bench = benchmarks.named(wanted)
     root = config.project(wanted.project).resolve()
     resolved = config.resolve(wanted.project, wanted.flags)
+    if wanted.predictions and bench == "soft":
+        raise ConfigError("soft tasks have no tests to grade patches by; say who is to answer them: --agent or --model")
     if wanted.predictions and (wanted.agent or wanted.model):
         raise ConfigError("--predictions are graded as they are; leave out --agent and --model")
     who = None if wanted.predictions else contender(wanted.agent, wanted.model)
@@ -68,7 +70,7 @@ def settled(wanted: Wanted) -> Exam:
     found = tuple(one for one in found if who or one.instance_id in patches)
     repos = benchmarks.repositories(wanted, root)
     settings = _settings(wanted, resolved.config, bench, who, label)
-    settings["environment"] = environments.chosen(wanted.environment, repos)
+    settings["environment"] = environments.chosen(wanted, clones=repos is not None)
     job = _job(wanted, resolved, root, who.teacher if who else str(settings["predictions"]), settings)
     _guard(job, who, resolved, wanted.project)
     exam = Exam(wanted, job, bench, found, who, patches, settings, repos, ())
