@@ -1,0 +1,234 @@
+"""`sera compare`, as it is typed, over reports that are written here."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from sera_cli import __main__ as door
+from sera_cli.evaluate.report import Report, Result, Tokens, write
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / ".sera").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def sera(*arguments: object) -> int:
+    return door.run([str(argument) for argument in arguments])
+
+
+def evaluated(
+    project: Path, name: str, *tasks: str, model: str = "", score: Literal["resolved", "recall"] = "resolved",
+    **said: Any,
+) -> Path:
+    """An evaluation whose tasks came out so: `110` was resolved under seeds 0 and 1, `-` broke."""
+    results = {f"task-{at}": {seed: result(one) for seed, one in enumerate(row)} for at, row in enumerate(tasks)}
+    folder = project / ".sera" / "evals" / name
+    folder.mkdir(parents=True)
+    report = Report(bench="tiny", model=model or name, score=score, digest="d", seeds=(0, 1, 2), results=results)
+    return write(folder, report.model_copy(update=said))
+
+
+def result(said: str) -> Result:
+    if said == "-":
+        return Result(verdict="infra", score=None, steps=1, exit="error")
+    tokens = Tokens(prompt=20_000, completion=1500)
+    verdict = "resolved" if said == "1" else "unresolved"
+    return Result(verdict=verdict, score=float(said), steps=12, tokens=tokens, dollars=0.5, exit="submitted")
+
+
+BASE = (*["000"] * 60, *["111"] * 40)
+BETTER = (*["000"] * 40, *["011"] * 10, *["111"] * 50)
+
+
+def cells(text: str) -> dict[str, list[str]]:
+    """The rows of the table, by their first cell."""
+    rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in text.splitlines()]
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_one_table_says_it_all(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", *BASE)
+    evaluated(project, "shop", *BETTER, model="shop@2", unvalidated={"x": "its own fix fails"})
+    assert sera("compare", "base", "shop") == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0].split() == ["base", "shop@2"]
+    rows = cells(said.out)
+    assert rows["resolved"] == ["40.0 ± 0.0 %", "56.7 ± 5.8 %"]
+    assert rows["difference"] == ["+16.7 points"]
+    assert (rows["tasks"], rows["verdict"]) == (["100 with 3 seeds"] * 2, ["better"])
+    assert rows["pass@k, pass^k"] == ["40.0 %, 40.0 % (k = 3)", "60.0 %, 50.0 % (k = 3)"]
+    assert rows["tokens"] == ["20.0k in, 1.5k out"] * 2
+    assert (rows["steps"], rows["dollars"], rows["exits"]) == (["12.0"] * 2, ["150.00"] * 2, ["300 submitted"] * 2)
+    assert rows["not counted"] == ["1 unvalidated"]
+    assert said.err == ""
+
+
+def test_the_document_holds_every_number(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", *BASE)
+    evaluated(project, "shop", *BETTER)
+    assert sera("compare", "base", "shop", "--detect", "0.03", "--json") == 0
+    said = capsys.readouterr()
+    told = json.loads(said.out)
+    assert [side["name"] for side in told["sides"]] == ["base", "shop"]
+    assert [side["summary"]["mean"] for side in told["sides"]] == [0.4, pytest.approx(0.5667, abs=1e-4)]
+    (difference,), (plan,) = told["differences"], told["plans"]
+    assert (difference["tasks"], difference["verdict"]) == (100, "better")
+    assert 0.09 < difference["low"] < difference["difference"] < difference["high"] < 0.24
+    assert (plan["detect"], plan["seeds"]) == (0.03, None)
+    assert told["notes"] == []
+    assert said.err == ""
+
+
+def test_markdown_is_a_table_for_a_report(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", *BASE)
+    evaluated(project, "a|b", *BETTER)
+    assert sera("compare", "base", "a|b", "--markdown") == 0
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "|  | base | a/b |", "| --- | ---: | ---: |", "| resolved | 40.0 ± 0.0 % | 56.7 ± 5.8 % |"]
+
+
+def test_what_it_takes_to_show_a_difference_is_said(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", *["110"] * 50, *["000"] * 50)
+    evaluated(project, "shop", *["110"] * 40, *["010"] * 10, *["000"] * 50)
+    assert sera("compare", "base", "shop", "--detect", "0.05") == 0
+    assert capsys.readouterr().err == (
+        "shop: to show 5 points four times in five takes 11 seeds of each, or 351 tasks with the seeds that there "
+        "are\n")
+
+
+def test_of_one_evaluation_alone_it_is_the_least_it_takes(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", *["110"] * 50, *["000"] * 50)
+    assert sera("compare", "base", "--detect", "0.05") == 0
+    said = capsys.readouterr()
+    assert "takes at least 11 seeds of each" in said.err
+    assert "difference" not in said.out
+
+
+@pytest.mark.parametrize("spec", ["shop", "shop@2", "second", ".sera/evals/second", ".sera/evals/second/report.json"])
+def test_an_agent_means_its_newest_evaluation(project: Path, capsys: Captured, spec: str) -> None:
+    """Everything else is the name of an evaluation, its folder or its report."""
+    first = evaluated(project, "first", *BASE, model="shop@2")
+    evaluated(project, "second", *BETTER, model="shop@2")
+    evaluated(project, "other", *BASE, model="shopping@9")
+    os.utime(first, (1, 1))
+    assert sera("compare", spec) == 0
+    assert cells(capsys.readouterr().out)["resolved"] == ["56.7 ± 5.8 %"]
+
+
+def test_two_evaluations_of_one_agent_are_told_apart_by_their_names(project: Path, capsys: Captured) -> None:
+    evaluated(project, "first", *BASE, model="shop@2")
+    evaluated(project, "second", *BETTER, model="shop@2")
+    assert sera("compare", "first", "second", "--markdown") == 0
+    assert capsys.readouterr().out.splitlines()[0] == "|  | shop@2, first | shop@2, second |"
+
+
+def test_the_project_is_the_one_around_this_folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluated(project, "base", *BASE)
+    (project / "deep" / "down").mkdir(parents=True)
+    monkeypatch.chdir(project / "deep" / "down")
+    assert sera("compare", "base") == 0
+
+
+def test_what_broke_is_left_out_and_said(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", *BASE, "---")
+    evaluated(project, "shop", *BETTER, "1-1")
+    assert sera("compare", "base", "shop") == 0
+    said = capsys.readouterr()
+    assert cells(said.out)["not counted"] == ["3 infra", "1 infra"]
+    assert cells(said.out)["dollars"] == ["150.00", "151.00"]
+    assert said.err == "note: base and shop were compared on the 100 tasks counted for both, of 100 and 101\n"
+
+
+def test_a_price_that_nobody_knows_is_no_zero(project: Path, capsys: Captured) -> None:
+    free = {"task-0": {0: result("1").model_copy(update={"dollars": None})}}
+    evaluated(project, "base", results=free)
+    assert sera("compare", "base") == 0
+    assert cells(capsys.readouterr().out)["dollars"] == ["unknown"]
+
+
+def test_graded_predictions_cost_nothing_and_took_no_steps(project: Path, capsys: Captured) -> None:
+    graded = {f"task-{at}": {0: Result(verdict="resolved", score=1.0)} for at in range(3)}
+    evaluated(project, "gold", results=graded)
+    assert sera("compare", "gold") == 0
+    said = capsys.readouterr()
+    assert {"steps", "tokens", "dollars", "exits"} & set(cells(said.out)) == set()
+    assert said.err == (
+        "note: gold has one seed, which does not tell noise from difference: evaluate it with --seeds 3\n")
+
+
+def test_recall_is_called_the_proxy_it_is(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", *BASE, score="recall")
+    evaluated(project, "shop", *BETTER, score="recall")
+    assert sera("compare", "base", "shop") == 0
+    said = capsys.readouterr()
+    rows = cells(said.out)
+    assert "pass@k, pass^k" not in rows and rows["mean recall"] == ["40.0 ± 0.0 %", "56.7 ± 5.8 %"]
+    assert "recall is a proxy" in said.err
+
+
+def test_several_differences_are_called_several(project: Path, capsys: Captured) -> None:
+    for name in ("base", "one", "two"):
+        evaluated(project, name, *BASE, bench="tiny" if name != "two" else "small")
+    assert sera("compare", "base", "one", "two") == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "note: two was evaluated on small, base on tiny",
+        "note: of 2 differences each may be chance one time in twenty",
+    ]
+
+
+def test_scores_of_two_kinds_are_not_compared(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", *BASE)
+    evaluated(project, "soft", *BASE, score="recall")
+    assert sera("compare", "base", "soft") == 1
+    assert capsys.readouterr().err == (
+        "error: base tells what was resolved and soft recall; evaluate both on one benchmark\n")
+
+
+def test_evaluations_of_other_tasks_are_not_compared(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", *BASE)
+    evaluated(project, "other", results={"elsewhere": {0: result("1")}})
+    assert sera("compare", "base", "other") == 1
+    assert capsys.readouterr().err == (
+        "error: base and other have fewer than two tasks in common; evaluate both on tiny\n")
+
+
+def test_an_evaluation_under_way_has_nothing_to_compare_yet(project: Path, capsys: Captured) -> None:
+    (project / ".sera" / "evals" / "going").mkdir(parents=True)
+    assert sera("compare", "going") == 1
+    assert "has no report.json: the evaluation has not come to an end" in capsys.readouterr().err
+
+
+def test_a_name_that_means_nothing_is_told_what_there_is(project: Path, capsys: Captured) -> None:
+    assert sera("compare", "base") == 2
+    assert capsys.readouterr().err.endswith("; make one with: sera eval\n")
+    evaluated(project, "base", *BASE, model="shop@2")
+    assert sera("compare", "bass") == 2
+    assert capsys.readouterr().err == (
+        "error: no evaluation is called 'bass', and none is of such an agent; there are base, shop@2\n")
+
+
+@pytest.mark.parametrize(("arguments", "reason"), [
+    (("base", "base"), "the same evaluation was named twice"),
+    (("base", "--detect", "3"), "--detect 3: give a share between 0 and 1, as in 0.03 for 3 points"),
+    (("base", "--json", "--markdown"), "two forms of the same table"),
+])  # fmt: skip
+def test_what_makes_no_sense_is_one_line(
+    project: Path, capsys: Captured, arguments: tuple[str, ...], reason: str
+) -> None:
+    evaluated(project, "base", *BASE)
+    assert sera("compare", *arguments) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_report_is_named(project: Path, capsys: Captured) -> None:
+    (project / "x.json").write_text("{}")
+    assert sera("compare", "x.json") == 1
+    assert f"{project / 'x.json'}: not the report of an evaluation" in capsys.readouterr().err
