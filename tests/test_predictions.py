@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from sera_cli.errors import ConfigError, DataError
 from sera_cli.evaluate.instance import Instance
@@ -55,6 +57,17 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert found == Predictions(model="m", patches={"a": "", "b": "line\u2028one\n"})
     first = (tmp_path / "preds.jsonl").read_text().splitlines()[0]
     assert first == '{"instance_id": "a", "model_name_or_path": "m", "model_patch": ""}'
+
+
+@settings(max_examples=30)
+@given(st.dictionaries(st.sampled_from("ab"), st.text(st.characters())), st.text(min_size=1))
+def test_any_patch_survives_being_written(
+    tmp_path_factory: pytest.TempPathFactory, patches: dict[str, str], model: str
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "preds.jsonl"
+    assume(patches)
+    write(path, model, patches)
+    assert predictions(str(path), TWO) == Predictions(model=model, patches=patches)
 
 
 def test_predictions_for_other_instances_are_named_and_left(tmp_path: Path) -> None:

@@ -64,7 +64,8 @@ def test_a_repository_that_the_package_knows_is_read_by_its_own_parser(repo: Pat
     known = {"install_config": None, "repo": "django/django", "version": "3.2"}
     assert swebench.knows(tiny.instance(repo, **known))
     assert swebench.parser(tiny.instance(repo, **known)) == "parse_log_django"
-    assert not swebench.knows(tiny.instance(repo, **known | {"version": "99"}))
+    newer = tiny.instance(repo, **known | {"version": "99"})
+    assert (swebench.knows(newer), swebench.parser(newer)) == (False, "parse_log_django")
 
 
 def test_the_word_of_a_row_comes_before_the_packages(repo: Path) -> None:
@@ -86,6 +87,11 @@ def test_a_row_may_say_that_silence_is_success(repo: Path, tmp_path: Path) -> No
     assert not swebench.judged(tiny.instance(repo), quiet).resolved
     assert swebench.judged(tiny.instance(repo, eval_type="fail_only"), quiet).resolved
     assert not swebench.judged(tiny.instance(repo), quiet).resolved
+
+
+def test_what_skips_has_failed_nobody_as_for_the_package(repo: Path, tmp_path: Path) -> None:
+    skipped = [f"SKIPPED {TESTS}{name}" for name in ALL]
+    assert swebench.judged(tiny.instance(repo), log(tmp_path, *skipped)).resolved
 
 
 def test_nothing_is_asked_of_the_network(repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,17 +58,26 @@ def knows(instance: Instance) -> bool:
 
 
 def parser(instance: Instance) -> str:
-    """The name of the log parser that reads the instance's tests: the row's, or that of its repository.
+    """The name of the log parser that reads the instance's tests: the one the row names, or that of its repository.
 
     Raises DataError where there is none of that name, or no name.
     """
+    return _named(instance) or known(_of_repository(instance), instance.instance_id)
+
+
+def _named(instance: Instance) -> str:
+    """The row's own word for a parser, empty where it has none."""
     config = instance.install_config
     named = (config.log_parser if config else "") or str(instance.row.get("log_parser") or "")
-    if not named and knows(instance):
-        from swebench.harness.log_parsers import MAP_REPO_TO_PARSER
+    return known(named, instance.instance_id) if named else ""
 
-        return str(MAP_REPO_TO_PARSER[instance.repo].__name__)
-    return known(named, instance.instance_id)
+
+def _of_repository(instance: Instance) -> str:
+    release()
+    from swebench.harness.log_parsers import MAP_REPO_TO_PARSER
+
+    found = MAP_REPO_TO_PARSER.get(instance.repo)
+    return found.__name__ if found else ""
 
 
 def known(name: str, of: str = "install_config") -> str:
@@ -94,7 +103,9 @@ def parsers() -> dict[str, Parser]:
 def judged(instance: Instance, log: Path) -> Judged:
     """What `get_eval_report` of the package says of the log of the instance's tests, patched by someone.
 
-    Raises DataError as `parser` does.
+    Its word is final, also where it is easily pleased: in 4.x a test that the log calls skipped has failed nobody, so
+    that a patch by which all tests skip resolves. Of the log it reads what stands between the first start marker and
+    the first end marker, and where no result stands there, everything. Raises DataError as `parser` does.
     """
     from swebench.harness.grading import get_eval_report
 
@@ -131,7 +142,8 @@ def _entered(instance: Instance, read_by: str) -> tuple[str, str]:
     from swebench.harness.constants import FAIL_ONLY_REPOS, MAP_REPO_VERSION_TO_SPECS
     from swebench.harness.log_parsers import MAP_REPO_TO_PARSER
 
-    fails_only = instance.row.get("eval_type") == "fail_only"
+    silent = "fail_only" if not _named(instance) and instance.repo in FAIL_ONLY_REPOS else ""
+    fails_only = (instance.row.get("eval_type") or silent) == "fail_only"
     repo = f"sera/{read_by}{'-fails-only' if fails_only else ''}"
     MAP_REPO_TO_PARSER[repo] = parsers()[read_by]
     MAP_REPO_VERSION_TO_SPECS[repo] = {"": {"test_cmd": ""}}
