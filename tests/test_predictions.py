@@ -59,6 +59,11 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert first == '{"instance_id": "a", "model_name_or_path": "m", "model_patch": ""}'
 
 
+def test_half_a_surrogate_pair_is_no_character(tmp_path: Path) -> None:
+    line = '{"instance_id": "a", "model_name_or_path": "\\ud83d", "model_patch": "x\\udc80"}'
+    assert predictions(file(tmp_path, "p.jsonl", line), TWO) == Predictions(model="?", patches={"a": "x?"})
+
+
 @settings(max_examples=30)
 @given(st.dictionaries(st.sampled_from("ab"), st.text(st.characters())), st.text(min_size=1))
 def test_any_patch_survives_being_written(

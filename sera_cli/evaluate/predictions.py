@@ -77,7 +77,12 @@ def _read(one: object, path: Path, number: int | None) -> tuple[str, str, str]:
         raise DataError("a prediction lacks instance_id; say which instance it is for", path, number)
     if not isinstance(patch, str | None):
         raise DataError(f"model_patch of {name} is a {type(patch).__name__}; a diff is wanted, or null", path, number)
-    return name, str(one.get("model_name_or_path") or ""), patch or ""
+    return _plain(name), _plain(str(one.get("model_name_or_path") or "")), _plain(patch or "")
+
+
+def _plain(text: str) -> str:
+    """JSON can say half of a surrogate pair, which no file can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _rows(path: Path) -> Iterator[tuple[int | None, object]]:
