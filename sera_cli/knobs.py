@@ -231,7 +231,7 @@ class Eval(Value):
         "auto", "replay is the repository's own past with its tests; soft asks for changes to the functions that were "
         "held out, and counts the lines found again; auto is replay where `sera bench build` has made it.")
     seeds: int = knob(3, "How often each task is tried, each time with another seed.", ge=1)
-    limit: int = knob(0, "The most tasks. 0: all of a benchmark, and 100 soft ones, or 8 in a rehearsal.", ge=0)
+    limit: int = knob(0, "The most tasks. 0: all of a benchmark, and 100 soft ones, or 4 in a rehearsal.", ge=0)
     steps: int = knob(0, "The most steps of one rollout. 0: as many as rollout.steps.", ge=0)
     temperature: float = knob(0.6, "Sampling temperature; at 0 all seeds of a task are much alike.", ge=0, le=2)
     teacher: Literal["auto", "yes", "no"] = knob(

@@ -228,7 +228,7 @@ class Evaluation(Value):
     `who` is "" for the agent of the card itself, else the base or the teacher that it was measured beside. `score` says
     what is counted: tasks resolved, or, as a proxy of that, the share of a known change's lines that was found again
     (SERA paper, section 5.2). `sd` is that of the means of the seeds, None of a single one. `verdict` is the agent's
-    difference to this one in words. `digest` covers all that decides the result but the model's weights.
+    difference to this one in words. `digest` is that of the evaluation's settings and tasks.
     """
 
     who: str = ""
@@ -242,7 +242,6 @@ class Evaluation(Value):
     sd: float | None = None
     verdict: str = ""
     digest: str
-    created: str = ""
 
 
 class AgentCard(Value):

@@ -12,7 +12,7 @@ from sera_cli.cli.options import ask
 from sera_cli.console import board
 from sera_cli.errors import DataError
 from sera_cli.evaluate import soft
-from sera_cli.evaluate.attempts import Attempt, attempts
+from sera_cli.evaluate.attempts import attempts
 from sera_cli.types import Function, Task, Trajectory
 from tests.rollouts import rollout, task
 
@@ -20,24 +20,37 @@ GOLD = "--- a/a.py\n+++ b/a.py\n@@ -1 +1,2 @@\n-x = 1\n+x = 2\n+y = 3\n"
 TASK = task("t1", statement="x is wrong", gold=GOLD)
 
 
-def attempt(gold: str = GOLD) -> Attempt:
-    return attempts([TASK.model_copy(update={"gold": gold})], [0], {})[0]
-
-
 @pytest.mark.parametrize(
     ("patch", "score"), [(GOLD, 1.0), ("+++ b/b.py\n+y = 3\n", 1 / 3), ("+z\n", 0.0), ("", 0.0)])
 def test_the_score_is_the_share_of_the_known_lines_that_was_found_again(patch: str, score: float) -> None:
-    found = soft.scored(attempt(), rollout(patch=patch))
+    found = soft.scored(GOLD, rollout(patch=patch))
     assert (found.verdict, found.score) == ("scored", score)
     assert found.reason == ("" if patch else "no patch (submitted)")
 
 
 def test_a_rollout_that_ran_out_of_room_is_scored_by_what_it_has_and_a_broken_one_counts_for_nothing() -> None:
     step = rollout().steps
-    late = soft.scored(attempt(), rollout(patch="+y = 3\n", exit="limit", steps=step))
+    late = soft.scored(GOLD, rollout(patch="+y = 3\n", exit="limit", steps=step))
     assert (late.verdict, late.score, late.exit) == ("scored", 1 / 3, "limit")
-    broken = soft.scored(attempt(), rollout(exit="error", error="the server is gone"))
+    broken = soft.scored(GOLD, rollout(exit="error", error="the server is gone"))
     assert (broken.verdict, broken.score, broken.reason) == ("infra", None, "the server is gone")
+
+
+def test_what_came_of_attempts_is_told_by_task_and_seed_and_the_last_rollout_of_one_stands(tmp_path: Path) -> None:
+    todo = attempts([TASK], [0, 1, 2], {})
+    made = [
+        rollout(todo[0].id, GOLD), rollout(todo[1].id, exit="error", error="gone"),
+        rollout(todo[1].id, "+y = 3\n", attempt=2), rollout("another", GOLD),
+    ]  # fmt: skip
+    store.write(tmp_path / "solved.jsonl", Trajectory, made)
+    found = soft.results(tmp_path / "solved.jsonl", todo, {"t1": GOLD}, lambda usage: None)
+    assert {seed: (one.score, one.dollars) for seed, one in found["t1"].items()} == {0: (1.0, None), 1: (1 / 3, None)}
+
+
+def test_a_task_is_told_in_the_schema_of_benchmarks() -> None:
+    made = soft.instance(TASK)
+    assert (made.instance_id, made.base_commit, made.problem_statement, made.patch) == ("t1", "c", "x is wrong", GOLD)
+    assert (made.test_patch, made.fail_to_pass, made.row["function"]) == ("", (), "f")
 
 
 def test_an_exam_crosses_the_disk_and_a_shorter_one_is_its_beginning(tmp_path: Path) -> None:

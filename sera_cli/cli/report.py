@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sera_cli.cli import curve, money, stages
+from sera_cli.cli import curve, measuring, money, stages
 from sera_cli.cli import job as jobs
 from sera_cli.cli.job import Job
 from sera_cli.cli.mine import by_reason, summary
@@ -78,6 +78,8 @@ def close(job: Job, outcome: Outcome) -> None:
         say(f"note: {note}", prose=True)
     if outcome.trained:
         curve.tell(job.run)
+    if outcome.card and job.config.eval.after and not job.asked.json:
+        measuring.screen(outcome.card)
     if outcome.card:
         agent = f"{outcome.card.name}@{outcome.card.version}"
         say(f"Agent {agent} is registered. Next:")

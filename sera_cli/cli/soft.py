@@ -16,13 +16,18 @@ if TYPE_CHECKING:
     from sera_cli.types import Function, Record
 
 WANTED = 100
-WANTED_REHEARSED = 8
+WANTED_REHEARSED = 4
 """Tasks, unless `eval.limit` says otherwise."""
 
 
+def at(root: Path) -> Path:
+    """Where a project's soft tasks are kept."""
+    return root / ".sera" / "bench" / "soft.jsonl"
+
+
 def place(job: Job) -> Path:
-    """Where the project's soft tasks are kept, beside its runs and evaluations."""
-    return job.run.folder.parent.parent / "bench" / "soft.jsonl"
+    """Where those of a job's project are, beside its runs and evaluations."""
+    return at(job.run.folder.parent.parent.parent)
 
 
 def exam(job: Job, board: Board, *, charged: Job | None = None) -> "Exam":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from shutil import rmtree
 from typing import Any
 
@@ -11,7 +12,7 @@ from sera_cli.cli.job import Job, open_job
 from sera_cli.cli.options import Asked
 from sera_cli.cli.report import REHEARSAL, Outcome, close, report, screen
 from sera_cli.console import Board, board, document, say
-from sera_cli.errors import ConfigError
+from sera_cli.errors import ConfigError, SeraError
 
 
 def specialize(asked: Asked) -> None:
@@ -56,11 +57,16 @@ def _verb(asked: Asked, road: Road, *, after: str = "") -> Job:
         outcome = road(job, shown)
         found = report(job, outcome)
         _keep(job, outcome, found)
+    trouble = None
+    if outcome.card and job.config.eval.after:
+        outcome, trouble = _measured(job, outcome, found)
     if asked.json:
         document(found)
     elif road is not _mine:
         screen(job, outcome, found)
     close(job, outcome)
+    if trouble:
+        raise trouble
     return job
 
 
@@ -82,6 +88,25 @@ def _specialize(job: Job, shown: Board) -> Outcome:
     with stages.timed(job, "register"):
         card = training.register(job, student, trained)
     return Outcome(tally, prepared, trained, card)
+
+
+def _measured(job: Job, outcome: Outcome, found: dict[str, Any]) -> tuple[Outcome, SeraError | None]:
+    """The agent's card with what it was measured at, and what stood in the way: the agent is there all the same."""
+    from sera_cli.cli import stages
+    from sera_cli.cli.measuring import measured
+    from sera_cli.runs import held
+
+    assert outcome.card
+    try:
+        with stages.timed(job, "evaluate"):
+            card = measured(job, outcome.card)
+    except SeraError as error:
+        return outcome, error
+    outcome = replace(outcome, card=card)
+    found["evaluations"] = [one.model_dump() for one in card.evaluations]
+    with held(job.run):
+        _keep(job, outcome, found)
+    return outcome, None
 
 
 def _mine(job: Job, shown: Board) -> Outcome:

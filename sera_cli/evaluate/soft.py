@@ -4,16 +4,17 @@ Where tests cannot run, mean line recall stands in for the rate of resolved task
 correlate at 0.898 (SERA paper, section 5.2). It ranks models; it counts no solved issue.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sera_cli import store
 from sera_cli.errors import DataError
 from sera_cli.evaluate.attempts import Attempt
+from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.report import Result, result
 from sera_cli.patch import changes, files, likeness
-from sera_cli.types import Task, Trajectory, Value, digest
+from sera_cli.types import Task, Trajectory, Usage, Value, digest
 
 BENCH = "soft"
 SCORED = "scored"
@@ -66,10 +67,31 @@ def _change(patch: str) -> str:
     return digest([sorted(files(patch)), sorted(changes(patch))], 24)
 
 
-def scored(attempt: Attempt, rollout: Trajectory, dollars: float | None = 0.0) -> Result:
+def instance(task: Task) -> Instance:
+    """A soft task in the schema of benchmarks. It has no tests, and a fix that is one of many."""
+    row = {
+        "instance_id": task.id, "repo": task.repo, "base_commit": task.commit, "problem_statement": task.statement,
+        "patch": task.gold, "path": task.path, "function": task.function,
+    }  # fmt: skip
+    known = {key: row[key] for key in ("instance_id", "repo", "base_commit", "problem_statement", "patch")}
+    return Instance(**known, test_patch="", version="", fail_to_pass=(), pass_to_pass=(), row=row)
+
+
+def results(
+    solved: Path, todo: Iterable[Attempt], gold: Mapping[str, str], cost: Callable[[Usage], float | None]
+) -> dict[str, dict[int, Result]]:
+    """What came of each of these attempts that has been made, by name and seed; `gold` is patch 1 of each task."""
+    wanted, found = {attempt.id: attempt for attempt in todo}, dict[str, dict[int, Result]]()
+    for rollout in store.scan(solved, Trajectory):
+        if attempt := wanted.get(rollout.id):
+            made = scored(gold[attempt.name], rollout, cost(rollout.usage))
+            found.setdefault(attempt.name, {})[attempt.seed] = made
+    return found
+
+
+def scored(gold: str, rollout: Trajectory, dollars: float | None = 0.0) -> Result:
     """Line recall of patch 1 in what was handed in; a rollout that broke does not count."""
     if rollout.failed:
         return result(rollout, "infra", None, dollars=dollars, reason=rollout.error)
-    found = likeness(attempt.task.gold, rollout.patch)
     reason = "" if rollout.patch.strip() else f"no patch ({rollout.exit})"
-    return result(rollout, SCORED, found.recall, dollars=dollars, reason=reason)
+    return result(rollout, SCORED, likeness(gold, rollout.patch).recall, dollars=dollars, reason=reason)

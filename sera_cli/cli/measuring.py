@@ -1,0 +1,175 @@
+"""The end of the road with --evaluate: base, agent and teacher at the same tasks, and what the agent's card says of it.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sera_cli.cli.job import Job
+from sera_cli.console import board, say, show, table
+from sera_cli.errors import DataError, ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sera_cli.evaluate.report import Report
+    from sera_cli.types import AgentCard, Evaluation
+
+ASKED = "exam.jsonl"
+"""In the run's folder: the soft tasks that its agent may be asked."""
+
+TOY = 512
+"""Tokens of a reply of the embedded student, which ends few of its own accord."""
+
+Reports = Mapping[str, "Report"]
+"""By who was measured: "" for the agent itself."""
+
+
+def measured(job: Job, card: "AgentCard") -> "AgentCard":
+    """The agent's card with what came of the benchmark, as it is in the registry from now on.
+
+    All are asked the same in the same way, one after the other: there may be room for one at a time. Whoever was asked
+    before, as the base by another agent, is not asked again. Raises SeraError where somebody cannot be.
+    """
+    from sera_cli.agents import registry
+    from sera_cli.config import home
+
+    bench = bench_of(job)
+    tasks = _soft(job) if bench == "soft" else None
+    reports = {who: _evaluated(job, bench, tasks, said) for who, said in _contenders(job, card, tasks).items()}
+    return registry.measured(home("data"), card, evaluations(reports))
+
+
+def bench_of(job: Job) -> str:
+    """The benchmark that `eval.bench` means."""
+    from sera_cli.cli.soft import place
+
+    said = job.config.eval.bench
+    return said if said != "auto" else "replay" if place(job).with_name("replay.jsonl").exists() else "soft"
+
+
+def evaluations(reports: Reports) -> "tuple[Evaluation, ...]":
+    """What a card says of them: the agent's first, the others with how the agent does beside them."""
+    from sera_cli.evaluate.stats.paired import paired
+    from sera_cli.evaluate.stats.scores import scores
+    from sera_cli.types import Evaluation
+
+    rows = {who: scores(_results(report)) for who, report in reports.items()}
+    found = []
+    for who, report in reports.items():
+        if not rows[who]:
+            raise ModelError(f"all attempts of {report.model} on {report.bench} broke; mend that, then --retry-failed")
+        told, beside = report.summary, paired(rows[who], rows[""]) if who else None
+        found.append(Evaluation(
+            who=who, bench=report.bench, score=report.score, tasks=told["tasks"], seeds=len(report.seeds),
+            mean=told["mean"], low=told["interval"]["low"], high=told["interval"]["high"], sd=told["sd"],
+            verdict=beside.verdict if beside else "", digest=report.digest,
+        ))  # fmt: skip
+    return tuple(found)
+
+
+def screen(card: "AgentCard") -> None:
+    """What was measured, as a table."""
+    from sera_cli.evaluate.soft import PROXY
+
+    if not card.evaluations:
+        return
+    score = card.evaluations[0].score
+    rows = [
+        (one.who or f"{card.name}@{card.version}", one.bench, f"{one.mean:.3f}", f"{one.low:.3f} to {one.high:.3f}",
+         "" if one.sd is None else f"{one.sd:.3f}", one.tasks, one.seeds, one.verdict)
+        for one in card.evaluations
+    ]  # fmt: skip
+    columns = ("model", "bench", score, "95 % over tasks", "sd", "tasks", "seeds", "the agent beside it")
+    show(table(columns, rows, right=(score, "sd")))
+    if score == "recall":
+        say(PROXY, prose=True)
+
+
+def _soft(job: Job) -> "Path":
+    """The file with the project's soft tasks, written now where there are none, but for what the agent was taught."""
+    from sera_cli import store
+    from sera_cli.cli import soft, stages
+    from sera_cli.evaluate.soft import unseen, write
+    from sera_cli.types import Trajectory
+
+    with board() as shown:
+        exam = soft.exam(job, shown, charged=job)
+    say(soft.told(exam), prose=True)
+    made = (one.patch for file in (job.run.explored, job.run.reproduced) for one in store.scan(file, Trajectory))
+    asked = unseen(exam, soft.learnt(stages.functions(job)), made)
+    if left := len(exam.tasks) - len(asked.tasks):
+        say(f"note: {left} are left out: rollouts of this run began at them, or made the same change", prose=True)
+    if not asked.tasks:
+        raise DataError("the agent was taught about all of these tasks; remove them to have others written",
+                        soft.place(job))
+    write(job.run.folder / ASKED, asked)
+    return job.run.folder / ASKED
+
+
+def _contenders(job: Job, card: "AgentCard", tasks: "Path | None") -> dict[str, dict[str, str]]:
+    """Whom to ask, as `sera eval` is told it."""
+    from sera_cli.agents.serving.stand import base_name
+
+    agent = f"{card.name}@{card.version}"
+    found = {"": {"agent": agent}, f"base {base_name(card.base)}": {"model": f"base:{agent}"}}
+    return found | ({f"teacher {job.teacher}": {"model": job.teacher}} if _affordable(job, tasks) else {})
+
+
+def _affordable(job: Job, tasks: "Path | None") -> bool:
+    """Whether the teacher is to be measured too. Says why not."""
+    from sera_cli import profile
+    from sera_cli.cli import money
+    from sera_cli.cli.forecast import learnt
+    from sera_cli.cli.runs import count
+
+    price, wanted = money.price(job), job.config.eval
+    if wanted.teacher != "auto":
+        return wanted.teacher == "yes"
+    if price is None:
+        say(f"note: nobody has said what {job.teacher} costs, so it is not measured; see eval.teacher", prose=True)
+        return False
+    file = tasks or job.run.folder.parent.parent / "bench" / "replay.jsonl"
+    attempts = wanted.seeds * min(count(file) + (tasks is None), wanted.limit or 10**9)
+    usd = price.of(learnt(job, profile.of(job.run))[0].reproduced.used(attempts))
+    if usd <= (left := _left(job)):
+        return True
+    say(f"note: {job.teacher} is not measured: that is about ${usd:.2f}, and ${left:.2f} are left; see eval.teacher",
+        prose=True)
+    return False
+
+
+def _left(job: Job) -> float:
+    """Dollars that the run may still spend."""
+    from math import inf
+
+    from sera_cli.cli import money
+
+    return max(0.0, job.config.cost.max - money.spent(job.run).all.usd) if job.config.cost.max else inf
+
+
+def _evaluated(job: Job, bench: str, tasks: "Path | None", who: dict[str, str]) -> "Report":
+    """One of them, as `sera eval` does it: in a folder of `.sera/evals` that goes on where it was stopped."""
+    from sera_cli.cli import evaluating, sitting
+    from sera_cli.cli.evaluate import Wanted
+
+    wanted = Wanted(
+        job.asked.repo, _flags(job), bench=bench, dataset=tasks, seeds=job.config.eval.seeds,
+        limit=job.config.eval.limit, retry_failed=job.asked.retry_failed, agent=who.get("agent", ""),
+        model=who.get("model", ""),
+    )  # fmt: skip
+    return (sitting.evaluate if bench == "soft" else evaluating.evaluate)(wanted)[1]
+
+
+def _flags(job: Job) -> dict[str, Any]:
+    """What was said of this command, and what it leaves to an evaluation: steps, and dollars."""
+    steps = {"rollout.steps": job.config.eval.steps} if job.config.eval.steps else {}
+    left = {"cost.max": max(0.01, round(_left(job), 2))} if job.config.cost.max else {}
+    toy = {"teacher.max_tokens": TOY} if job.student == "rehearsal" else {}
+    return job.asked.flags | steps | left | toy
+
+
+def _results(report: "Report") -> dict[str, Any]:
+    return {
+        name: {str(seed): one.model_dump(mode="json") for seed, one in by_seed.items()}
+        for name, by_seed in report.results.items()
+    }  # fmt: skip
