@@ -59,7 +59,7 @@ def test_one_table_says_it_all(project: Path, capsys: Captured) -> None:
     evaluated(project, "shop", *BETTER, model="shop@2", unvalidated={"x": "its own fix fails"})
     assert sera("compare", "base", "shop") == 0
     said = capsys.readouterr()
-    assert said.out.splitlines()[0].split() == ["base", "shop@2"]
+    assert said.out.splitlines()[0].split() == ["tiny", "base", "shop@2"]
     rows = cells(said.out)
     assert rows["resolved"] == ["40.0 ± 0.0 %", "56.7 ± 5.8 %"]
     assert rows["difference"] == ["+16.7 points"]
@@ -92,7 +92,7 @@ def test_markdown_is_a_table_for_a_report(project: Path, capsys: Captured) -> No
     evaluated(project, "a|b", *BETTER)
     assert sera("compare", "base", "a|b", "--markdown") == 0
     assert capsys.readouterr().out.splitlines()[:3] == [
-        "|  | base | a/b |", "| --- | ---: | ---: |", "| resolved | 40.0 ± 0.0 % | 56.7 ± 5.8 % |"]
+        "| tiny | base | a/b |", "| --- | ---: | ---: |", "| resolved | 40.0 ± 0.0 % | 56.7 ± 5.8 % |"]
 
 
 def test_what_it_takes_to_show_a_difference_is_said(project: Path, capsys: Captured) -> None:
@@ -127,7 +127,7 @@ def test_two_evaluations_of_one_agent_are_told_apart_by_their_names(project: Pat
     evaluated(project, "first", *BASE, model="shop@2")
     evaluated(project, "second", *BETTER, model="shop@2")
     assert sera("compare", "first", "second", "--markdown") == 0
-    assert capsys.readouterr().out.splitlines()[0] == "|  | shop@2, first | shop@2, second |"
+    assert capsys.readouterr().out.splitlines()[0] == "| tiny | shop@2, first | shop@2, second |"
 
 
 def test_the_project_is_the_one_around_this_folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ def of(**said: object) -> Difference:
     ({"more_tasks": 300}, "cannot tell at any number of seeds: 300 more tasks"),
     ({"more_tasks": 1001}, "no difference seen; one of 4.2 points would be"),
     ({"more_tasks": None, "difference": 0.0}, "no difference seen; one of 4.2 points would be"),
+    ({"more_tasks": None, "detectable": None}, "cannot tell: too few tasks"),
 ])  # fmt: skip
 def test_a_difference_is_told_in_words(said: dict[str, object], verdict: str) -> None:
     found = of(**said)
@@ -74,6 +75,13 @@ def test_with_one_seed_two_more_are_asked_for() -> None:
     found = paired(rows(*"1100110011"), rows(*"1110111011"))
     assert found
     assert (found.verdict, found.snr) == ("cannot tell yet: 2 more seeds", None)
+
+
+def test_on_two_tasks_no_difference_can_be_shown() -> None:
+    found = paired(rows("1", "0"), rows("1", "1"))
+    assert found
+    assert (found.detectable, found.more_seeds) == (None, None)
+    assert found.verdict == "cannot tell: too few tasks"
 
 
 def test_signal_to_noise_is_the_papers() -> None:

@@ -44,11 +44,11 @@ def compare(
     if json:
         document(found.model_dump())
         return
-    names, rows = [side.name for side in found.sides], list(lines(found))
+    head, rows = (found.sides[0].bench, *(side.name for side in found.sides)), lines(found)
     if markdown:
-        exactly(marked_down([("", *names), *rows]))
+        exactly(marked_down([head, *rows]))
     else:
-        show(table(("", *names), rows))
+        show(table(head, rows))
     for text in [*planned(found), *(f"note: {text}" for text in found.notes)]:
         say(text, prose=True)
 
@@ -168,7 +168,7 @@ DIFFERENCES: "dict[str, Callable[[Difference], str]]" = {
     "  over tasks": lambda one: f"{100 * one.low:+.1f} to {100 * one.high:+.1f}",
     "  p": lambda one: "below 0.001" if one.p < 0.001 else f"{one.p:.3f}",
     "  signal to noise": lambda one: "" if one.snr is None else f"{one.snr:.1f}",
-    "  detectable": lambda one: f"{100 * one.detectable:.1f} points",
+    "  detectable": lambda one: "none" if one.detectable is None else f"{100 * one.detectable:.1f} points",
     "verdict": lambda one: one.verdict,
 }
 

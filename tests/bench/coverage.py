@@ -12,6 +12,7 @@ hard for the one as for the other, the rest has nothing in common.
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 from math import sqrt
 from pathlib import Path
@@ -152,6 +153,7 @@ def looks(trials: int) -> None:
         print(f"| {tasks} | {rate} | {100 * first / trials:.1f} | {100 * second / trials:.1f} |")
 
 
+@cache
 def quantiles(rate: float, alike: float) -> Any:
     """How hard tasks are: from a place between 0 and 1 to a chance of being resolved."""
     if not alike:

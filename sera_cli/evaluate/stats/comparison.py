@@ -98,7 +98,7 @@ def _notes(reports: Mapping[str, Report], rows: Mapping[str, Scores]) -> list[st
     (first, base), *others = reports.items()
     notes = [_apart(first, rows[first], name, rows[name]) for name, _ in others]
     notes += [f"{name} has one seed, which does not tell noise from difference: evaluate it with --seeds 3"
-              for name, each in rows.items() if not again(each)]
+              for name, each in rows.items() if each and not again(each)]
     notes += [f"{name} was evaluated on {report.bench}, {first} on {base.bench}" for name, report in others
               if report.bench != base.bench]
     if base.score == "recall":

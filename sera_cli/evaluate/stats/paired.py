@@ -6,7 +6,7 @@ from pydantic import computed_field
 
 from sera_cli.evaluate.stats.distributions import student, student_quantile
 from sera_cli.evaluate.stats.intervals import LEVEL
-from sera_cli.evaluate.stats.power import Spread, detectable, seeds_for, spread, tasks_for, unlike
+from sera_cli.evaluate.stats.power import LEAST, Spread, detectable, seeds_for, spread, tasks_for, unlike
 from sera_cli.evaluate.stats.scores import Scores, by_seed, mean, means, noise, seeds, variance
 from sera_cli.types import Value
 
@@ -16,9 +16,10 @@ NEAR = 20
 FAR = 10
 """Times the tasks: where a difference needs more than that, it is too small for this benchmark."""
 
-
 ADVISED = 3
 """Seeds that the paper advises at least (SERA paper, section 6). With one nobody knows what is noise."""
+
+TOO_FEW = "cannot tell: too few tasks"
 
 
 class Difference(Value):
@@ -26,8 +27,8 @@ class Difference(Value):
 
     `low` to `high` holds the difference on tasks like these with a chance of 95 %, `p` is that of one at least so large
     where there is none: both by Student's t on the tasks' differences. `snr` is the paper's signal-to-noise ratio.
-    `detectable` is the smallest true difference that this design shows four times in five. `more_seeds` of both, or
-    `more_tasks`, would show the one seen here as often; None where no number does.
+    `detectable` is the smallest true difference that this design shows four times in five, None where none is large
+    enough. `more_seeds` of both, or `more_tasks`, would show the one seen here as often; None where no number does.
     """
 
     tasks: int
@@ -36,7 +37,7 @@ class Difference(Value):
     high: float
     p: float
     snr: float | None
-    detectable: float
+    detectable: float | None
     more_seeds: int | None
     more_tasks: int | None
 
@@ -49,7 +50,8 @@ class Difference(Value):
         if self.more_seeds is not None and self.more_seeds <= NEAR:
             return f"cannot tell yet: {_more(self.more_seeds, 'seed')}"
         if self.more_tasks is None or self.more_tasks > FAR * self.tasks:
-            return f"no difference seen; one of {100 * self.detectable:.1f} points would be"
+            least = self.detectable
+            return f"no difference seen; one of {100 * least:.1f} points would be" if least else TOO_FEW
         if self.more_seeds is not None:
             return f"cannot tell yet: {_more(self.more_seeds, 'seed')} or {_more(self.more_tasks, 'task')}"
         return f"cannot tell at any number of seeds: {_more(self.more_tasks, 'task')}"
@@ -73,12 +75,12 @@ def paired(a: Scores, b: Scores) -> Difference | None:
     middle, error = mean(apart), sqrt(unlike(apart) / len(apart))
     half = student_quantile((1 + LEVEL) / 2, len(apart) - 1) * error
     known, have = spread(a, b), min(seeds(a), seeds(b))
-    enough, tasks = seeds_for(middle, known, len(a)), tasks_for(middle, known, have)
+    least, tasks = detectable(known, len(a), have), tasks_for(middle, known, have)
+    enough = seeds_for(middle, known, len(a)) if known.attempts is not None else ADVISED if least < 1 else None
     return Difference(
         tasks=len(a), difference=middle, low=max(-1.0, middle - half), high=min(1.0, middle + half),
         p=2 * student(-abs(middle) / error, len(apart) - 1) if error else float(not middle), snr=snr(a, b),
-        detectable=detectable(known, len(a), have),
-        more_seeds=ADVISED - 1 if known.attempts is None else enough and max(0, ceil(enough - have)),
+        detectable=least if least < 1 else None, more_seeds=enough and max(0, ceil(enough - have)),
         more_tasks=tasks and max(0, tasks - len(a)),
     )  # fmt: skip
 
@@ -121,7 +123,7 @@ def snr(a: Scores, b: Scores) -> float | None:
     """
     runs = [list(by_seed(rows).values()) for rows in (a, b)]
     spread = sqrt(mean([variance(each) for each in runs]))
-    if not spread or min(map(len, runs)) < 2:
+    if spread < LEAST or min(map(len, runs)) < 2:
         return None
     return abs(mean(runs[1]) - mean(runs[0])) / spread
 
