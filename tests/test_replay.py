@@ -224,12 +224,12 @@ def test_what_users_were_told_is_the_added_lines_without_marks() -> None:
 
 GOLD = {
     "shop/stats.py": (
-        "EMPTY_MESSAGE = \"cannot take the mean of nothing\"\n\n\ndef mean(values, default=None):\n"
+        "from shop.checking import _checked_values\n\nEMPTY_MESSAGE = \"cannot take the mean of nothing\"\n\n\ndef mean(values, default=None):\n"
         "    checked = _checked_values(values)\n    if not checked and default is None:\n"
         "        raise ValueError(EMPTY_MESSAGE)\n    return default if not checked else sum(checked) / len(checked)\n"
     ),
     "shop/checking.py": "def _checked_values(values):\n    return [value for value in values if value is not None]\n",
-    "tests/test_stats.py": TEST + (
+    "tests/test_stats.py": "import pytest\n" + TEST + (
         "\n\ndef test_default():\n    assert mean([], default=3) == 3\n\n\ndef test_words():\n"
         "    with pytest.raises(ValueError, match=\"cannot take the mean of nothing\"):\n        mean([])\n"
     ),

@@ -55,7 +55,8 @@ class Built:
         flaky = sum(bool(row["replay"]["flaky"]) for row in self.rows)
         beside = f"; flaky tests were left out of {flaky}" if flaky else ""
         share = f"{100 * self.tasks / self.changes:.0f} %" if self.changes else "none"
-        return f"{self.tasks} tasks, {share} of the changes, in {self.seconds / 60:.1f} minutes{beside}"
+        tasks = f"{self.tasks} task{'s' if self.tasks != 1 else ''}"
+        return f"{tasks}, {share} of the changes, in {self.seconds / 60:.1f} minutes{beside}"
 
     def document(self) -> dict[str, Any]:
         """What `--json` tells."""
