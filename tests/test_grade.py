@@ -98,6 +98,15 @@ def test_a_broken_patch_is_unresolved_by_us_as_by_the_package(
     assert not by_the_package(one, tmp_path / got.log)
 
 
+def test_a_fix_that_prints_forty_megabytes_resolves_it_in_a_log_of_sixteen(
+    repo: Path, here: tiny.Here, tmp_path: Path
+) -> None:
+    noisy = "import sys\nfor _ in range(40):\n    sys.stdout.write('some words\\n' * 90909)\n" + tiny.FIXED
+    got = graded(tiny.instance(repo), here, tiny.patch(repo, {"tally.py": noisy}), tmp_path)
+    assert got.verdict == "resolved"
+    assert (tmp_path / got.log).stat().st_size <= (16 << 20) + 100
+
+
 def test_no_patch_is_unresolved_without_a_run(repo: Path, here: tiny.Here, tmp_path: Path) -> None:
     got = graded(tiny.instance(repo), here, " \n", tmp_path)
     assert (got.verdict, got.reason, got.applied, got.log) == ("unresolved", "no patch", False, "")

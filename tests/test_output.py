@@ -63,7 +63,7 @@ def test_what_runs_on_in_the_background_is_not_waited_for(box: Sandbox) -> None:
 
 
 def test_a_script_that_hangs_is_killed_and_what_it_printed_is_told(box: Sandbox) -> None:
-    done, printed = output(box, "echo begun; sleep 300", 2)
+    done, printed = output(box, "echo begun; sleep 300", 5)
     assert (printed, done.timed_out) == ("begun\n", True)
 
 

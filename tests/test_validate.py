@@ -1,5 +1,6 @@
 """Which instances can be trusted, and that what is known of them is not tried again."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,14 @@ def test_what_is_known_is_not_tried_again(repo: Path, place: Counted, tmp_path: 
     assert validated(tiny.instance(repo), place, logs=tmp_path) == first
     assert place.sandboxes == 2
     assert (validate.folder() / f"{first.id}.json").exists()
+
+
+def test_an_instance_is_tried_once_however_many_ask(repo: Path, place: Counted, tmp_path: Path) -> None:
+    one = tiny.instance(repo)
+    with ThreadPoolExecutor(3) as pool:
+        found = [*pool.map(lambda _: validated(one, place, logs=tmp_path), range(3))]
+    assert [one.valid for one in found] == [True, True, True]
+    assert place.sandboxes == 2
 
 
 @pytest.mark.parametrize(

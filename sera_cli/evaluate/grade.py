@@ -135,7 +135,7 @@ def named(tests: tuple[str, ...]) -> str:
 
 
 def _reaches_git(said: str) -> bool:
-    return bool(re.search(r"(?m)^checking .*[/' ]\.git(?:[/']|$)", said))
+    return bool(re.search(r"(?m)^(?:checking|patching) .*[/' ]\.git(?:[/']|$)", said))
 
 
 def _complaint(said: str) -> str:
