@@ -102,7 +102,7 @@ def lines(found: "Comparison") -> "list[tuple[str, ...]]":
     """The table, a row for each measure and a column for each evaluation; rows that say nothing are left out."""
     told = [(label, *(tell(side) for side in found.sides)) for label, tell in SIDES.items()]
     apart = [(label, "", *(tell(one) for one in found.differences)) for label, tell in DIFFERENCES.items()]
-    rows = [*told[:HEAD], *apart, *told[HEAD:]]
+    rows = [*told[:HEAD], *passed(found.sides), *apart, *told[HEAD:]]
     if found.sides[0].score == "recall":
         rows[0] = ("mean recall", *rows[0][1:])
     return [row for row in rows if any(row[1:])]
@@ -118,7 +118,7 @@ def scored(side: "Side") -> str:
 
 def between(side: "Side", what: str) -> str:
     interval = side.summary[what]
-    return f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f} %" if interval else ""
+    return f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f}" if interval else ""
 
 
 def tried(side: "Side") -> str:
@@ -126,11 +126,12 @@ def tried(side: "Side") -> str:
     return f"{side.summary['tasks']} with {seeds} seed{'' if seeds == 1 else 's'}"
 
 
-def passed(side: "Side") -> str:
-    """The tasks that one of all seeds resolved, and those that all of them did."""
-    k = max(map(int, side.summary["pass_at"]), default=1)
-    shares = [side.summary[what].get(str(k)) for what in ("pass_at", "pass_all")]
-    return "" if k == 1 or None in shares else f"{100 * shares[0]:.1f} %, {100 * shares[1]:.1f} % (k = {k})"
+def passed(sides: "tuple[Side, ...]") -> "Iterator[tuple[str, ...]]":
+    """The tasks that one of k seeds resolves, and those that all of them do, for as many seeds as all sides have."""
+    k = min(max(map(int, side.summary["pass_at"]), default=1) for side in sides)
+    for name, what in (("pass@", "pass_at"), ("pass^", "pass_all")) if k > 1 else ():
+        shares = [side.summary[what][str(k)] for side in sides]
+        yield (f"  {name}{k}", *("" if share is None else f"{100 * share:.1f} %" for share in shares))
 
 
 def tokens(side: "Side") -> str:
@@ -151,7 +152,6 @@ SIDES: "dict[str, Callable[[Side], str]]" = {
     "  over tasks": lambda side: between(side, "interval"),
     "  over seeds": lambda side: between(side, "over_seeds"),
     "  tasks": tried,
-    "  pass@k, pass^k": passed,
     "steps": lambda side: "" if side.steps is None else f"{side.steps:.1f}",
     "tokens": tokens,
     "dollars": lambda side: "unknown" if side.dollars is None else f"{side.dollars:,.2f}" if side.exits else "",
@@ -160,7 +160,7 @@ SIDES: "dict[str, Callable[[Side], str]]" = {
 }
 """The rows about one evaluation. Steps and tokens are means of a rollout; dollars are all of them together."""
 
-HEAD = 5
+HEAD = 4
 """Rows of those before the differences."""
 
 DIFFERENCES: "dict[str, Callable[[Difference], str]]" = {
