@@ -73,5 +73,13 @@ def test_a_script_that_tears_down_the_shell_around_it_is_told_too(box: Sandbox) 
     assert done.note != ""
 
 
+@pytest.mark.parametrize(
+    "takes", ["rm -r /tmp/grading", "rm /tmp/grading/log", "rm -rf /tmp/*; mkdir -p /tmp/grading/log"]
+)
+def test_a_script_that_takes_away_what_it_printed_has_printed_nothing(box: Sandbox, takes: str) -> None:
+    done, printed = output(box, f"echo begun; {takes}", 60)
+    assert (printed, done.timed_out) == ("", False)
+
+
 def test_a_sandbox_serves_more_than_one_script(box: Sandbox) -> None:
     assert [output(box, f"echo {number}", 20)[1] for number in (1, 2)] == ["1\n", "2\n"]

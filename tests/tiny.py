@@ -150,7 +150,7 @@ def row(repo: Path, /, **changed: Any) -> dict[str, Any]:
     """The instance as a line of a dataset."""
     tests = "tests/test_tally.py::"
     python = f"3.{sys.version_info.minor}"
-    config = {"python": python, "test_cmd": "python run_tests.py", "log_parser": "parse_log_pytest"}
+    config = {"python": python, "test_cmd": COMMAND, "log_parser": "parse_log_pytest"}
     return {
         "instance_id": ID, "repo": REPO, "base_commit": _git(repo, "rev-parse", "HEAD~1"), "version": "1",
         "problem_statement": STATEMENT, "patch": patch(repo, {"tally.py": FIXED}),
