@@ -2,10 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,13 @@ import pytest
 
 from sera_cli import __main__ as door
 from sera_cli import store
+from sera_cli.agents import registry
+from sera_cli.cli import evaluating
+from sera_cli.errors import ConfigError
 from sera_cli.evaluate.grade import Grade
 from sera_cli.evaluate.report import read
 from sera_cli.harness.sandbox import bubblewrap
+from sera_cli.harness.vllm import launch
 from sera_cli.types import Trajectory
 from tests import tiny
 from tests.chat_server import Answer, Body, Server, completion, serving
@@ -79,6 +84,10 @@ def scripted(*commands: str) -> Callable[[Body], Answer]:
         return says(commands[turn] if turn < len(commands) else "submit")
 
     return answer
+
+
+def absent(environ: Mapping[str, str]) -> tuple[str, ...]:
+    raise ConfigError("there is no vllm")
 
 
 def dear(prompt: int, *, more: int = 0, made: int = 3) -> Callable[[Body], Answer]:
@@ -186,6 +195,55 @@ def test_a_server_that_breaks_is_no_failure_of_the_model(tmp_path: Path, capsys:
         assert place.sera(*model(server)) == 1
         assert place.sera(*model(server), "--retry-failed") == 0
     assert verdicts(place) == {"tiny__tally-1": "resolved"}
+
+
+def test_a_run_in_which_everything_breaks_is_stopped_and_says_what_to_do(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluating, "HOPELESS", 3)
+    place = Place(tmp_path)
+    with serving(lambda body: Answer(400, {"error": {"message": "this model is being moved"}})) as server:
+        assert place.sera(*model(server), "--seeds", "9", "-j", "1") == 1
+        assert len(server.asked) < 9
+    assert "3 attempts in a row broke; the last: " in capsys.readouterr().err
+    assert read(place.folder()).totals["infra"] >= 3
+
+
+def test_an_agent_of_the_registry_is_served_for_as_long_as_it_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_home: Path
+) -> None:
+    """One that knows a single reply by heart, the fix; so it has one step."""
+    pytest.importorskip("transformers", reason="needs the extra `train`, to answer")
+    from tests.by_heart import knowing
+    from tests.test_chat import CARD
+
+    monkeypatch.setattr(launch, "command", absent)
+    call = json.dumps({"name": "bash", "arguments": {"command": FIX}})
+    weights = knowing(tmp_path / "weights", f"<think>\nI know it.\n</think>\n\n<tool_call>\n{call}\n</tool_call>")
+    card = CARD.model_copy(update={"method": "full", "context": 32_000, "name": "tally"})
+    registry.register(one_home / "data", card, weights)
+    place = Place(tmp_path)
+    assert place.sera("--agent", "tally", "--steps", "1", "--temperature", "0") == 0
+    one = read(place.folder()).results["tiny__tally-1"][0]
+    assert (one.verdict, one.exit, one.steps, one.dollars) == ("resolved", "limit", 1, 0.0)
+    solved = next(iter(store.read(place.folder() / "solved.jsonl", Trajectory).values()))
+    assert (solved.policy.model, solved.steps[0].reply.message["reasoning_content"]) == ("tally@1", "I know it.")
+
+
+def test_ctrl_c_ends_at_once_tells_what_there_is_and_is_gone_on_from(tmp_path: Path) -> None:
+    place, asked, sleeping = Place(tmp_path), threading.Event(), scripted("sleep 600")
+    with serving(lambda body: (asked.set(), sleeping(body))[1]) as server:
+        words = [sys.executable, "-m", "sera_cli", *place.words(*model(server), "-j", "1")]
+        process = subprocess.Popen(words, env=os.environ | {"PYTHONPATH": str(ROOT), "OPENAI_API_KEY": "k"},
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+        assert asked.wait(120)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out, "Traceback" in err) == (130, "", False)
+    assert read(place.folder()).results == {}
+    with serving(scripted(FIX)) as server:
+        assert place.sera(*model(server)) == 0
+    assert set(verdicts(place).values()) == {"resolved"}
 
 
 def test_what_its_own_fix_does_not_resolve_is_told_apart_and_never_counted(tmp_path: Path, capsys: Captured) -> None:
