@@ -28,6 +28,12 @@ def _window(text: str) -> str:
     raise ValueError("should be a number of days, such as 365d")
 
 
+def _absolute(path: str) -> str:
+    if fullmatch(r"(/[\w.-]+)+", path):
+        return path
+    raise ValueError("should be a folder's whole path, such as /testbed")
+
+
 def _name(name: str) -> str:
     if fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*)?", name):
         return name
@@ -236,6 +242,12 @@ class Eval(Value):
     temperature: float = knob(0.6, "Sampling temperature; at 0 all seeds of a task are much alike.", ge=0, le=2)
     teacher: Literal["auto", "yes", "no"] = knob(
         "auto", "Measure the teacher too; auto does where it costs nothing, or what is left of cost.max holds it.")
+    image_tag: str = knob("latest", "The tag of the images that instances are tried in.")
+    image_root: Annotated[str, AfterValidator(_absolute)] = knob(
+        "/testbed", "The folder of such an image that holds the repository.")
+    image_activate: str = knob(
+        "source /opt/miniconda3/bin/activate && conda activate testbed",
+        "Bash that makes the environment of such an image active; `true` where it always is.")
     heldout: int = knob(
         5, "Functions in a hundred that no trajectory starts from, rounded, at least one: soft tasks are about them.",
         ge=1, le=50)

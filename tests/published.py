@@ -4,16 +4,23 @@ A repository with a later commit in /testbed, below the commit that the makers o
 installation left; a real virtual environment with pytest where theirs is conda's, made active by the same words.
 """
 
+import hashlib
 import io
+import json
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import files
 from pathlib import Path
+from threading import Thread
 
 from sera_cli.harness.sandbox import daemon
 from tests.docker_engine import BASE
 
 NAMESPACE = "sera-tests"
 PYTEST = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
+ABSENT = b'{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}'
 ACTIVATE = """\
 conda() { source "/opt/miniconda3/envs/$2/bin/activate"; }
 """
@@ -69,3 +76,61 @@ def _packed(repo: Path, root: str) -> bytes:
         member.size, member.mode = len(ACTIVATE), 0o755
         out.addfile(member, io.BytesIO(ACTIVATE.encode()))
     return packed.getvalue()
+
+
+@contextmanager
+def registry(image: str) -> Iterator[str]:
+    """A registry on this machine that holds one image of the engine, under every name and tag; its address."""
+    parts = _parts(image)
+
+    class Shelf(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            _, _, what = self.path.rpartition("/v2/")
+            wanted = what.rpartition("/")[2]
+            absent = "/absent/" in self.path
+            kind, data = ("", ABSENT if absent else b"{}")
+            if what and not absent:
+                kind, data = parts[wanted if wanted.startswith("sha256:") else ""]
+            self.send_response(404 if absent else 200)
+            self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
+            self.send_header("Content-Type", kind or "application/octet-stream")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(data)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Shelf) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def _parts(image: str) -> dict[str, tuple[str, bytes]]:
+    """Kind and bytes of an image's parts by their digests; its manifest also stands for every tag, that is ``."""
+    client = daemon.connect()
+    with tarfile.open(fileobj=io.BytesIO(b"".join(client.get_image(image)))) as saved:
+        def read(name: str) -> bytes:
+            found = saved.extractfile(name)
+            assert found
+            return found.read()
+
+        about = json.loads(read("manifest.json"))[0]
+        config, *layers = [read(name) for name in (about["Config"], *about["Layers"])]
+    client.close()
+    kind = "application/vnd.docker.{}"
+    parts = {_digest(config): (kind.format("container.image.v1+json"), config)}
+    parts |= {_digest(one): (kind.format("image.rootfs.diff.tar.gzip"), one) for one in layers}
+    first, *others = [{"mediaType": of, "size": len(data), "digest": name} for name, (of, data) in parts.items()]
+    manifest = {"schemaVersion": 2, "mediaType": kind.format("distribution.manifest.v2+json"), "config": first,
+                "layers": others}  # fmt: skip
+    whole = str(manifest["mediaType"]), json.dumps(manifest).encode()
+    return parts | {_digest(whole[1]): whole, "": whole}
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"

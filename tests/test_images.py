@@ -1,14 +1,16 @@
 """Environments from published images, on a real engine: the tiny instance in an image of the layout of SWE-bench's."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sera_cli.evaluate import grade
+from sera_cli.evaluate import grade, images
 from sera_cli.evaluate.images import ImagePlace, Published
 from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.places import Unprepared
@@ -227,3 +229,37 @@ def test_what_was_cut_from_images_goes_with_the_place_and_the_images_stay(instan
         assert len(ours() - before) == 1
     assert ours() == before
     assert daemon.image(client, published.named(tiny.ID))
+
+
+def test_an_image_that_is_not_here_is_fetched_told_and_makes_room_for_the_next(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    client = daemon.connect()
+    monkeypatch.setattr(images, "ROOM", 0)
+    with published.registry(published.named(tiny.ID)) as address:
+        names = [f"{address}/team/{name}:v1" for name in ("one", "two", "absent/three")]
+        with ImagePlace(replace(TERMS, tell=told.append), NAMES) as place:
+            place.prepare(tiny.instance(repo, image=names[0]))
+            place.prepare(tiny.instance(repo, image=names[0]))
+            assert told == [f"fetching the image {names[0]}"]
+            with pytest.raises(Unprepared, match=rf"^the image {names[2]} is no environment: cannot fetch .*: manifest unknown$"):
+                place.prepare(tiny.instance(repo, image=names[2]))
+            monkeypatch.setattr(images, "ROOM", 1 << 60)
+            with place.sandbox(tiny.instance(repo, image=names[0])), pytest.raises(Unprepared, match="GiB are free"):
+                place.prepare(tiny.instance(repo, image=names[1]))
+            assert daemon.image(client, names[0])
+            with pytest.raises(Unprepared, match=r"make room, as with `docker image prune -a`$"):
+                place.prepare(tiny.instance(repo, image=names[1]))
+            assert daemon.image(client, names[0]) == ""
+    assert daemon.image(client, published.named(tiny.ID))
+
+
+def test_a_tag_that_is_no_later_tells_the_version_and_a_later_one_is_gone(repo: Path, tmp_path: Path) -> None:
+    subprocess.run(["cp", "-r", f"{repo}/.", str(tmp_path)], check=True)
+    commit = tiny.instance(repo).base_commit
+    tiny._git(tmp_path, "tag", "v1", commit)
+    published.publish(tmp_path, "sera-tests/tagged:1", commit)
+    with ImagePlace(TERMS, NAMES) as place, place.sandbox(tiny.instance(repo, image="sera-tests/tagged:1")) as box:
+        assert box.run("git describe --tags; git tag; git log --all --format=%s", WAIT).output == "v1\nv1\nExport\n"
+    daemon.connect().remove_image("sera-tests/tagged:1", force=True)

@@ -58,7 +58,11 @@ def place(exam: "Exam", cancelled: Callable[[], bool]) -> Iterator["Place"]:
         case _:
             from sera_cli.evaluate.images import ImagePlace, Published
 
-            published = Published(namespace=wanted.namespace) if wanted.namespace else Published()
+            said = exam.job.config.eval
+            published = Published(
+                namespace=wanted.namespace or Published().namespace, tag=said.image_tag, root=said.image_root,
+                activate=said.image_activate,
+            )  # fmt: skip
             with ImagePlace(terms, published, pull=not offline) as made:
                 yield made
 
