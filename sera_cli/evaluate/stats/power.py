@@ -22,11 +22,11 @@ LEAST = 1e-4
 FEWEST = 5
 """Tasks that are asked for at least, where one difference could show anything."""
 
-MANY = 100
-"""Tasks from which on their differences vary as they seem to."""
+FEW = 5
+"""Tasks on which two agents differ: of fewer, how they vary is guessed from next to nothing."""
 
-DOUBT = 0.5
-"""Of a task that one agent wins, and as much of one that the other does: added where tasks are few, or none differs."""
+DOUBT = 0.75
+"""Of a task that one agent wins, and as much of one that the other does: added where so few tasks differ."""
 
 
 class Spread(Value):
@@ -54,7 +54,7 @@ def spread(a: Scores, b: Scores) -> Spread:
 
 def unlike(differences: list[float]) -> float:
     """How much tasks vary in the difference that they show."""
-    sure = len(differences) >= MANY and any(differences)
+    sure = sum(map(bool, differences)) >= FEW
     return variance(differences) + (0.0 if sure else 2 * DOUBT / len(differences))
 
 
