@@ -25,11 +25,12 @@ from sera_cli.redact import redact
 
 FOUND = "/opt/env"
 INTERPRETER = "/opt/interpreter"
-"""Where commands find an environment, and the Python that it was made with."""
+OBJECTS = "/opt/objects"
+"""Where commands find an environment, the Python that it was made with, and while it is built git's objects."""
 
-TOOLS = ("pip<25", "setuptools<80", "wheel")
-"""What an environment begins with. Later ones no longer install what older repositories are made of: a setup.py that is
-run in place, and pkg_resources.
+TOOLS = (("pip<25",), ("setuptools<80", "wheel"))
+"""What an environment begins with, the pip that finds the rest first. Later ones no longer install what older
+repositories are made of: a setup.py that is run in place, and pkg_resources.
 """
 
 HOUR = 3600.0
@@ -44,26 +45,33 @@ ABOUT_PIP = {
 }  # fmt: skip
 
 EACH = """each() {
-    [ -s "/tmp/$1" ] || return 0
+    local lines had
+    lines=$(wc -l <"$1")
+    ((lines)) || return 0
     echo "== $1"
-    python -m pip install "${@:2}" -r "/tmp/$1" && return 0
-    echo "== $1, one after the other: all together they cannot be installed"
-    local had=1
-    while IFS= read -r line; do
-        printf '%s\\n' "$line" >/tmp/one
-        if python -m pip install "${@:2}" -r /tmp/one; then had=0; else echo "== not installed: $line"; fi
-    done <"/tmp/$1"
+    python -m pip install "${@:2}" -r "$1" && return 0
+    if ((lines == 1)); then echo "== cannot be installed: $(cat "$1")"; return 1; fi
+    head -n $((lines / 2)) "$1" >"$1.1"
+    tail -n +$((lines / 2 + 1)) "$1" >"$1.2"
+    had=1
+    each "$1.1" "${@:2}" && had=0
+    each "$1.2" "${@:2}" && had=0
     return $had
 }
 """
-"""Bash that installs the lines of a file as far as they can be had; it fails where none can."""
+"""Bash that installs the lines of a file, all together or by halves as far as they can be had; it fails where none can.
+"""
 
 
 class Workplace(NamedTuple):
-    """The folder that becomes the environment, the checkout it is made for, and where what is said goes."""
+    """The folder that becomes the environment, the checkout it is made for, and where what is said goes.
+
+    `objects` are git's of the clone: a package may find its own version out from the tags that lead to its commit.
+    """
 
     environment: Path
     checkout: Path
+    objects: Path
     log: Path
 
 
@@ -75,12 +83,12 @@ def build(
     Raises Unprepared, with the last thing that was said, and Cancelled. What is asked for and cannot be had is left
     out: whether the tests can do without is found out by running them.
     """
-    pins = [line for line in wanted.packages if "==" in line]
-    files = {"wished": wanted.wished, "requirements": wanted.requirements, "packages": wanted.packages, "pins": pins}
+    files = {"wished": wanted.wished, "requirements": wanted.requirements, "packages": wanted.packages}
+    files |= {"bounds": wanted.bounds}
     source = index()
     terms = Terms(
-        shown=(*shown(made_with), *map(Shown, source.shown)), path=(f"{FOUND}/bin",),
-        variables={**source.variables, **ABOUT_PIP}, cancelled=cancelled,
+        shown=(*shown(made_with), *map(Shown, source.shown), Shown(where.objects, OBJECTS)), path=(f"{FOUND}/bin",),
+        variables={**source.variables, **ABOUT_PIP, "PIP_CONSTRAINT": "/tmp/bounds"}, cancelled=cancelled,
     )  # fmt: skip
     with private_folder(where.environment.parent) as folder:
         walls = workshop(folder, (Shown(where.environment, FOUND), Shown(where.checkout, ROOT)), terms, network=True)
@@ -123,8 +131,8 @@ def _script(wanted: Specification, made_with: Interpreter) -> str:
     program = f"{INTERPRETER}/bin/{made_with.program.name}" if shown(made_with) else str(made_with.program)
     lines = [
         EACH, f"{program} -m venv {FOUND} || exit 1",
-        f"python -m pip install --upgrade {' '.join(map(shlex.quote, TOOLS))} || exit 1",
-        "each wished -c /tmp/pins && each requirements && each packages || exit 1",
+        *(f"python -m pip install --upgrade {shlex.join(tools)} || exit 1" for tools in TOOLS),
+        "each /tmp/wished -c /tmp/packages && each /tmp/requirements && each /tmp/packages || exit 1",
         f"cd {ROOT}", "echo == before", *wanted.pre_install,
         "echo == install", f"cd {ROOT}", f"{{ {wanted.install or 'true'}\n}} || exit 1",
         "python -m pip freeze --all --exclude-editable >/tmp/freeze",

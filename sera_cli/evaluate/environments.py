@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from sera_cli import plumbing, store
 from sera_cli.errors import Cancelled
-from sera_cli.evaluate import building
+from sera_cli.evaluate import building, repositories
 from sera_cli.evaluate.building import FOUND, Workplace
 from sera_cli.evaluate.places import Unprepared
 from sera_cli.evaluate.pythons import Interpreter
@@ -69,10 +69,16 @@ def environment(
 
 
 def use(terms: Terms, folder: Path, made: Made) -> Terms:
-    """The terms of sandboxes whose commands find the environment in `folder` active."""
+    """The terms of sandboxes whose commands find the environment in `folder` active.
+
+    Its packages are those of its interpreter too: what tox makes is a link to that, and no part of an environment.
+    """
+    interpreter = building.shown(made.interpreter)
     variables = {"VIRTUAL_ENV": FOUND, "LC_ALL": "C.UTF-8", "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    packages = f"lib/{made.interpreter.program.name}/site-packages"
+    own = [Shown(folder / "env" / packages, f"{home.inside}/{packages}") for home in interpreter[:1]]
     return replace(
-        terms, shown=(*terms.shown, Shown(folder / "env", FOUND), *building.shown(made.interpreter)),
+        terms, shown=(*terms.shown, Shown(folder / "env", FOUND), *interpreter, *own),
         path=(f"{FOUND}/bin", *terms.path), variables={**terms.variables, **variables},
     )  # fmt: skip
 
@@ -90,7 +96,7 @@ def _build(
     wanted: Specification, made_with: Interpreter, checkout: Checkout, folder: Path, cancelled: Callable[[], bool]
 ) -> Made:
     begun = time.monotonic()
-    where = Workplace(folder / "env", folder / "checkout", folder / "log")
+    where = Workplace(folder / "env", folder / "checkout", repositories.objects(checkout), folder / "log")
     for old in (folder / MARKER, where.log):
         old.unlink(missing_ok=True)
     for old in (where.environment, where.checkout, folder / "left"):
@@ -98,6 +104,7 @@ def _build(
     where.environment.mkdir()
     try:
         export(checkout, where.checkout)
+        repositories.give_past(checkout, where.checkout, building.OBJECTS)
         packages = building.build(wanted, made_with, where, cancelled=cancelled)
         _keep(where.checkout, folder / "left")
     except BaseException:

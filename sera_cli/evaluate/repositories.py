@@ -5,7 +5,7 @@ from pathlib import Path
 from sera_cli import git
 from sera_cli.errors import ConfigError, DataError, SeraError
 from sera_cli.git import Checkout
-from sera_cli.plumbing import run
+from sera_cli.plumbing import answer, line, run
 
 
 def checkout(folder: Path, repo: str, commit: str) -> Checkout:
@@ -49,6 +49,27 @@ def blobs(at: Checkout, paths: tuple[str, ...]) -> dict[str, str]:
         raise SeraError(f"git cannot read {at.commit[:12]} of {at.root}; check the clone: git fsck")
     rows = (row.partition("\t") for row in found.stdout.decode("utf-8", "replace").split("\0") if row)
     return {path: facts.split()[2] for facts, _, path in rows}
+
+
+def objects(at: Checkout) -> Path:
+    """The folder of git's objects."""
+    return Path(line(at.root, "rev-parse", "--path-format=absolute", "--git-path", "objects")).resolve()
+
+
+def give_past(at: Checkout, folder: Path, inside: str) -> None:
+    """Gives an export its commit's real id and the tags that lead to it, for those who find its objects as `inside`.
+
+    For building alone: what a model works in has no past.
+    """
+    form = "--format=%(objectname) %(refname)"
+    tags = answer(at.root, "for-each-ref", f"--merged={at.commit}", form, "refs/tags")
+    git_folder = folder / ".git"
+    (git_folder / "packed-refs").write_bytes(b"# pack-refs with: sorted \n" + tags)
+    (git_folder / "objects" / "info" / "alternates").write_text(inside + "\n", encoding="utf-8")
+    (git_folder / "refs" / "heads" / "main").write_text(at.commit + "\n", encoding="ascii")
+    shallow = objects(at).parent / "shallow"
+    if shallow.is_file():
+        (git_folder / "shallow").write_bytes(shallow.read_bytes())
 
 
 def _is_repository(place: Path) -> bool:

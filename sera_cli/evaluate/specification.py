@@ -16,9 +16,11 @@ from sera_cli.git import Checkout
 from sera_cli.plumbing import run
 from sera_cli.types import Value, digest
 
-SOURCES = ("setup.py", "setup.cfg", "pyproject.toml", "package.json", "package-lock.json", "go.mod", "go.sum",
-           "Cargo.toml", "Cargo.lock")  # fmt: skip
+SOURCES = ("setup.py", "setup.cfg", "pyproject.toml")
 """The files of a repository that decide what installing it brings in."""
+
+BOUNDS = ("docutils<0.22",)
+"""What has come out since swebench wrote its specifications, and does not go with what they install."""
 
 SPOKEN = re.compile(r"locale-gen|^\s*export\s+(LANG|LC_ALL|LANGUAGE)=")
 """Commands that choose a language: C.UTF-8 is there without one, and the ones they name are not."""
@@ -31,16 +33,17 @@ COPYING = re.compile(
 
 class Specification(Value):
     """Commands are bash, run in the checkout; the requirements are lines for pip, installed in this order: `wished`,
-    which conda was to bring and which are had as far as they can be, `requirements`, and `packages`, which win.
+    which conda was to bring, `requirements`, and `packages`, which win; all within `bounds`.
 
     `python` is a version such as 3.9. `before` comes before the tests, `test_command` is whole, with the tests to run;
     `parser` is the name of the function of swebench that reads what they print. `sources` is the digest of the files
-    that `install` goes by.
+    that `install` goes by; nothing where swebench has the word, whose versions are so cut that one environment does.
     """
 
     repo: str
     language: str = "python"
     python: str = ""
+    bounds: tuple[str, ...] = ()
     wished: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
@@ -71,10 +74,11 @@ def specification(instance: Instance, checkout: Checkout) -> Specification:
         raise Unprepared(f"{instance.instance_id}: {error}") from error
     return Specification(
         repo=instance.repo, language=config.language, python=config.python, wished=wished, requirements=required,
-        packages=config.pip_packages, pre_install=config.pre_install, install=editable(config.install),
+        bounds=() if instance.install_config else BOUNDS, packages=config.pip_packages,
+        pre_install=config.pre_install, install=editable(config.install),
         before=tuple(line for line in config.eval_commands if not SPOKEN.search(line)),
         test_command=_command(instance, config), parser=swebench.parser(instance),
-        sources=digest(repositories.blobs(checkout, SOURCES)),
+        sources=digest(repositories.blobs(checkout, SOURCES)) if instance.install_config else "",
     )  # fmt: skip
 
 
