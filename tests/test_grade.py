@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sera_cli.errors import SandboxError, SandboxGone
-from sera_cli.evaluate.grade import Grade, grade
+from sera_cli.evaluate.grade import Grade, grade, named, tested
 from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.places import Place, Unprepared
 from sera_cli.harness.sandbox import Sandbox
@@ -105,6 +105,25 @@ def test_a_fix_that_prints_forty_megabytes_resolves_it_in_a_log_of_sixteen(
     got = graded(tiny.instance(repo), here, tiny.patch(repo, {"tally.py": noisy}), tmp_path)
     assert got.verdict == "resolved"
     assert (tmp_path / got.log).stat().st_size <= (16 << 20) + 100
+
+
+def test_the_tree_as_it_is_is_unresolved_by_us_as_by_the_package(repo: Path, here: tiny.Here, tmp_path: Path) -> None:
+    one, log = tiny.instance(repo), tmp_path / "log"
+    outcome = tested(one, "", here, log)
+    assert (outcome.verdict, outcome.failing) == ("unresolved", one.fail_to_pass)
+    assert not by_the_package(one, log)
+
+
+@pytest.mark.parametrize(
+    ("tests", "says"),
+    [
+        (("a",), "1 test fails: a"),
+        (("a", "b"), "2 tests fail: a, b"),
+        (("a" * 61, "b", "c", "d"), f"4 tests fail: {'a' * 59}…, b and 2 more"),
+    ],
+)  # fmt: skip
+def test_a_few_of_the_tests_that_fail_are_named(tests: tuple[str, ...], says: str) -> None:
+    assert named(tests) == says
 
 
 def test_no_patch_is_unresolved_without_a_run(repo: Path, here: tiny.Here, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sera_cli import patch as diffs
-from sera_cli.evaluate.grade import grade
+from sera_cli.evaluate.grade import tested
 from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.reading import chosen, instances
 from sera_cli.evaluate.repositories import checkout
@@ -89,9 +89,9 @@ def test_our_verdict_is_the_packages(tmp_path: Path) -> None:
         patches = {"the fix": one.patch, "nothing": ""} | broken(one, tmp_path / one.instance_id)
         for name, patch in patches.items():
             seconds = HANGS if name == "never ends" else 1800.0
-            got = grade(one, patch, place, logs=tmp_path / "logs", id=name.replace(" ", "-"), seconds=seconds)
-            ours, log = got.verdict == "resolved", tmp_path / "logs" / got.log
-            theirs = bool(got.log) and not got.timed_out and by_the_package(one, log)
+            log = tmp_path / "logs" / f"{one.instance_id}.{name}.log"
+            got = tested(one, patch, place, log, seconds=seconds)
+            ours, theirs = got.verdict == "resolved", not got.timed_out and by_the_package(one, log)
             seen[one.instance_id, name] = (got.verdict, got.reason)
             assert got.verdict in ("resolved", "unresolved"), got
             assert ours == theirs, got

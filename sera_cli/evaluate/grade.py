@@ -129,8 +129,8 @@ def applied(box: Sandbox, patch: str) -> str:
 
 def named(tests: tuple[str, ...]) -> str:
     """In a few words which tests fail."""
-    shown = ", ".join(name if len(name) <= 80 else f"{name[:79]}…" for name in tests[:3])
-    more = f" and {len(tests) - 3} more" if len(tests) > 3 else ""
+    shown = ", ".join(name if len(name) <= 60 else f"{name[:59]}…" for name in tests[:2])
+    more = f" and {len(tests) - 2} more" if len(tests) > 2 else ""
     return f"{len(tests)} test{'s fail' if len(tests) != 1 else ' fails'}: {shown}{more}"
 
 
