@@ -66,7 +66,7 @@ def test_where_few_tasks_differ_how_they_vary_is_in_doubt() -> None:
     assert unlike([0.0] * 200) == 1.5 / 200
     assert unlike([0.0] * 199 + [1.0]) == pytest.approx(2.5 / 200)
     assert unlike([0.0] * 100 + [1.0] * 100) == pytest.approx(50 / 199)
-    assert unlike([1.0] * 5) == 0.0
+    assert unlike([1.0] * 10) == 1.5 / 10
 
 
 def test_the_seeds_asked_for_show_the_difference_four_times_in_five() -> None:

@@ -4,6 +4,7 @@ The variance of a difference between two agents has two parts: how unlike they a
 tasks average out, and the noise of single attempts, which more seeds do.
 """
 
+from collections import Counter
 from math import ceil, inf, sqrt
 
 from sera_cli.evaluate.stats.distributions import student_quantile
@@ -23,10 +24,10 @@ FEWEST = 5
 """Tasks that are asked for at least, where one difference could show anything."""
 
 FEW = 5
-"""Tasks on which two agents differ: of fewer, how they vary is guessed from next to nothing."""
+"""Tasks that show another difference than most do, as a rule none: of fewer, how they vary is next to a guess."""
 
 DOUBT = 0.75
-"""Of a task that one agent wins, and as much of one that the other does: added where so few tasks differ."""
+"""Of a task that one agent wins, and as much of one that the other does: added where they are so few."""
 
 
 class Spread(Value):
@@ -54,8 +55,9 @@ def spread(a: Scores, b: Scores) -> Spread:
 
 def unlike(differences: list[float]) -> float:
     """How much tasks vary in the difference that they show."""
-    sure = sum(map(bool, differences)) >= FEW
-    return variance(differences) + (0.0 if sure else 2 * DOUBT / len(differences))
+    most = max(Counter(round(one, 9) for one in differences).values())
+    doubt = 2 * DOUBT / len(differences) if len(differences) - most < FEW else 0.0
+    return variance(differences) + doubt
 
 
 def detectable(of: Spread, tasks: int, seeds: float) -> float:
