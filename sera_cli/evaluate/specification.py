@@ -37,10 +37,11 @@ class Specification(Value):
 
     `python` is a version such as 3.9. `before` comes before the tests, `test_command` is whole, with the tests to run;
     `parser` is the name of the function of swebench that reads what they print. `sources` is the digest of the files
-    that `install` goes by; nothing where swebench has the word, whose versions are so cut that one environment does.
+    that `install` goes by; nothing where swebench has the word: one environment does for each of its versions.
     """
 
     repo: str
+    version: str = ""
     language: str = "python"
     python: str = ""
     bounds: tuple[str, ...] = ()
@@ -73,9 +74,9 @@ def specification(instance: Instance, checkout: Checkout) -> Specification:
     except DataError as error:
         raise Unprepared(f"{instance.instance_id}: {error}") from error
     return Specification(
-        repo=instance.repo, language=config.language, python=config.python, wished=wished, requirements=required,
-        bounds=() if instance.install_config else BOUNDS, packages=config.pip_packages,
-        pre_install=config.pre_install, install=editable(config.install),
+        repo=instance.repo, version=instance.version, language=config.language, python=config.python,
+        bounds=() if instance.install_config else BOUNDS, wished=wished, requirements=required,
+        packages=config.pip_packages, pre_install=config.pre_install, install=editable(config.install),
         before=tuple(line for line in config.eval_commands if not SPOKEN.search(line)),
         test_command=_command(instance, config), parser=swebench.parser(instance),
         sources=digest(repositories.blobs(checkout, SOURCES)) if instance.install_config else "",
