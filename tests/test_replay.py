@@ -126,9 +126,10 @@ def test_the_code_is_one_patch_and_the_tests_another_and_documents_belong_to_nei
     ("lib/test/helper.py", "test"), ("testing/helper.py", "test"), ("shop/test/data.bin", "test"),
     ("shop/prompts/ask.md", "data"), ("README.md", "aside"), ("setup.cfg", "data"), ("Cargo.lock", "aside"),
     ("web/__snapshots__/a.snap", "test"), ("docs/conf.py", "aside"), ("shop/readers.py", "code"),
+    ("shop/beside/mean.go", "code"),
 ])  # fmt: skip
 def test_what_a_file_is(path: str, expected: str) -> None:
-    assert role(path, is_test, {"lib/test"}) == expected
+    assert role(path, is_test, {"lib/test", "shop/beside"}) == expected
 
 
 @pytest.mark.parametrize(("files", "reason"), [

@@ -90,14 +90,13 @@ def split(checkout: Checkout, base: str, commit: str, is_test: Callable[[str], b
 
 
 def role(path: str, is_test: Callable[[str], bool], beside: Collection[str] = ()) -> Role:
-    """What a file is. `beside` are the folders in which tests lie: a helper there belongs to them."""
+    """What a file is. `beside` are the folders in which tests lie: of one that is called so, all belongs to them."""
     pure = PurePosixPath(path)
     folders, code = pure.parts[:-1], pure.suffix.lower() in _CODE
     if is_test(path) or pure.name == "conftest.py" or _TEST_FOLDERS.intersection(folders):
         return "test"
-    if (folders[:1] and folders[0] in _LIKELY) or str(pure.parent) in beside:
-        return "test"
-    if not code and _LIKELY.intersection(folders):
+    likely = _LIKELY.intersection(folders)
+    if likely and (folders[0] in likely or not code or str(pure.parent) in beside):
         return "test"
     if _CI.search(path) or pure.name.lower() in _LOCKS or folders[:1] in (("doc",), ("docs",)):
         return "aside"

@@ -18,8 +18,8 @@ from sera_cli.wording import output, plain, robot
 
 Source = Literal["issue", "message", "teacher"]
 
-SHORTEST = 10
-"""Words below which nobody can know what is asked for."""
+SHORTEST = 6
+"""Words below which nobody can know what is asked for: a title that is a sentence has more."""
 
 TRIES = 3
 
