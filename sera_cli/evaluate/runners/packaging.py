@@ -7,6 +7,7 @@ from configparser import ConfigParser, Error
 from typing import Any
 
 from sera_cli.evaluate.instance import InstallConfig
+from sera_cli.evaluate.runners.locks import FILES, locked
 from sera_cli.evaluate.runners.runner import Tree
 
 RELEASES = tuple(f"3.{minor}" for minor in (12, 11, 10, 9, 13, 8, 14, 7, 6))
@@ -18,6 +19,10 @@ the first.
 """
 
 
+BESIDE = {"commit", "doc", "docs", "lint", "mypy", "typing"}
+"""Words in the name of a requirement file that is for something else."""
+
+
 def packaged(tree: Tree) -> bool:
     """Whether pip can install the repository itself."""
     return "setup.py" in tree.files or bool({"project", "build-system"} & _toml(tree, "pyproject.toml").keys())
@@ -25,13 +30,13 @@ def packaged(tree: Tree) -> bool:
 
 def config(tree: Tree, test_cmd: str, parser: str, needs: tuple[str, ...] = ()) -> InstallConfig:
     """The install configuration; `needs` are packages that the tests are run by, unless a list already names them."""
-    files, lines = _lists(tree), _lines(tree)
+    files, lines, extras = _lists(tree), _lines(tree), _extras(tree)
     listed = "\n".join([*lines, *map(tree.text, files)])
-    own = f"python -m pip install -e .{_extras(tree)}" if packaged(tree) else ""
+    wanted = (*lines, *(name for name in needs if not _names(listed, name)))
     return InstallConfig(
         language="python", python=next(iter(pythons(tree)), ""), packages="requirements.txt" if files else "",
-        reqs_path=files, pip_packages=(*lines, *(name for name in needs if not _names(listed, name))),
-        install=own, test_cmd=test_cmd, log_parser=parser,
+        reqs_path=files, pip_packages=locked(tree, (*_own(tree, extras), *wanted)) if _has_lock(tree) else wanted,
+        install=f"python -m pip install -e .{extras}" if packaged(tree) else "", test_cmd=test_cmd, log_parser=parser,
     )  # fmt: skip
 
 
@@ -70,7 +75,8 @@ def _allows(bounds: str, release: str) -> bool:
 def _lists(tree: Tree) -> tuple[str, ...]:
     """The requirement files: the general one, and those for tests."""
     found = [path for path in sorted(tree.files) if _is_list(path)]
-    special = _preferred({path: re.split(r"[^a-z]+", path.lower()) for path in found})
+    words = {path: re.split(r"[^a-z]+", path.lower()) for path in found}
+    special = _preferred({path: said for path, said in words.items() if not BESIDE & {*said}})
     general = [path for path in found if path in ("requirements.txt", "requirements/base.txt")]
     return tuple(dict.fromkeys([*general, *special]))
 
@@ -108,6 +114,19 @@ def _known_extras(tree: Tree) -> list[str] | None:
     except Error:
         return None
     return [*setup["options.extras_require"]] if setup.has_section("options.extras_require") else []
+
+
+def _has_lock(tree: Tree) -> bool:
+    return any(path in tree.files for path in FILES)
+
+
+def _own(tree: Tree, extras: str) -> tuple[str, ...]:
+    """What the repository itself depends on, with these extras."""
+    project = _toml(tree, "pyproject.toml")
+    said, poetry = project.get("project", {}), project.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    more = said.get("optional-dependencies", {})
+    chosen = (line for name in extras.strip("[]").split(",") for line in more.get(name, ()))
+    return (*said.get("dependencies", ()), *chosen, *(name for name in poetry if name != "python"))
 
 
 def _lines(tree: Tree) -> tuple[str, ...]:
