@@ -225,7 +225,8 @@ def test_what_users_were_told_is_the_added_lines_without_marks() -> None:
 
 GOLD = {
     "shop/stats.py": (
-        "from shop.checking import _checked_values\n\nEMPTY_MESSAGE = \"cannot take the mean of nothing\"\n\n\ndef mean(values, default=None):\n"
+        "from shop.checking import _checked_values\n\n"
+        "EMPTY_MESSAGE = \"cannot take the mean of nothing\"\n\n\ndef mean(values, default=None):\n"
         "    checked = _checked_values(values)\n    if not checked and default is None:\n"
         "        raise ValueError(EMPTY_MESSAGE)\n    return default if not checked else sum(checked) / len(checked)\n"
     ),
@@ -253,6 +254,14 @@ def test_what_the_fix_alone_has_may_not_be_told_and_what_the_tests_use_must(repo
     assert finished("Let me give one.", new) == (
         "Let me give one.\n\nThese names and texts are not in the repository yet and will be checked: `default`, "
         "`cannot take the mean of nothing`.")
+
+
+def test_a_message_is_wanted_as_far_as_the_tests_quote_it(repo: Path) -> None:
+    made = parts(repo, "x", {
+        "shop/stats.py": 'raise ValueError(f"{what}: cannot take the mean (of nothing)")\n',
+        "tests/test_stats.py": f'{TEST}\nMATCH = r"take the mean \\(of nothing\\)"\nOTHER = "nothing of the kind"\n'})
+    assert isinstance(made, Parts)
+    assert fresh(open_repository(repo), git(repo, "rev-parse", "HEAD^"), made).wanted == ("take the mean (of nothing)",)
 
 
 def test_what_users_were_told_is_no_leak(repo: Path) -> None:

@@ -43,7 +43,7 @@ def fresh(checkout: Checkout, base: str, parts: Parts) -> Fresh:
     words = new - _there(checkout, base, new, word=True)
     code = [_COMMENT.sub("", line) for line in added]
     names = [word for word in sorted(words) if _is_used(word, tested) and any(_is_used(word, line) for line in code)]
-    texts = sorted({text for line in code for text in _texts(line) if text in tested})
+    texts = _said(added, _added(test_patch))
     missing = set(texts) - _there(checkout, base, texts, word=False)
     lines = {_bare(line) for line in code} - {_bare(line) for line in [*_kept(patch), *_added(test_patch), *public]}
     return Fresh(
@@ -93,9 +93,15 @@ def _kept(patch: str) -> list[str]:
     return [line[1:] for line in patch.split("\n") if line.startswith((" ", "-")) and not line.startswith("---")]
 
 
-def _texts(line: str) -> list[str]:
+def _said(added: Iterable[str], tests: Iterable[str]) -> list[str]:
+    """The messages that a fix and its tests share, whole or as far as one of them quotes the other."""
+    fix, tested = "\n".join(added), re.sub(r"\\([^\w\s])", r"\1", "\n".join(tests))
+    return sorted({text for text in _texts(fix) if text in tested} | {text for text in _texts(tested) if text in fix})
+
+
+def _texts(code: str) -> list[str]:
     """What stands in quotes and has a space: a message."""
-    return [text for groups in _QUOTED.findall(line) for text in groups if " " in text.strip()]
+    return [text for groups in _QUOTED.findall(code) for text in groups if " " in text.strip()]
 
 
 def _is_used(word: str, code: str) -> bool:
