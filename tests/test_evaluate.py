@@ -230,6 +230,20 @@ def test_an_agent_of_the_registry_is_served_for_as_long_as_it_is_asked(
     assert (solved.policy.model, solved.steps[0].reply.message["reasoning_content"]) == ("tally@1", "I know it.")
 
 
+def test_the_own_past_is_tried_with_what_is_on_this_machine(tmp_path: Path, capsys: Captured) -> None:
+    repo = tiny.repository(tmp_path)
+    config = tiny.row(repo)["install_config"] | {"test_cmd": tiny.COMMAND}
+    bench = repo / ".sera" / "bench" / "replay.jsonl"
+    bench.parent.mkdir(parents=True)
+    bench.write_text(json.dumps(tiny.row(repo, install_config=config)) + "\n")
+    with serving(scripted(FIX)) as server:
+        assert door.run(["eval", "--bench", "replay", "-C", str(repo), *model(server)]) == 0
+    assert "openai:glm on replay: 1 instance\n" in capsys.readouterr().out
+    folder = next((repo / ".sera" / "evals").iterdir())
+    assert read(folder).totals["instances"] == {tiny.ID: "resolved"}
+    assert json.loads((folder / "settings.json").read_text())["stages"]["eval"]["environment"] == "local"
+
+
 def test_ctrl_c_ends_at_once_tells_what_there_is_and_is_gone_on_from(tmp_path: Path) -> None:
     place, asked, sleeping = Place(tmp_path), threading.Event(), scripted("sleep 600")
     with serving(lambda body: (asked.set(), sleeping(body))[1]) as server:

@@ -123,7 +123,7 @@ def screen(report: "Report", folder: Path) -> None:
     """The score with its error bars, what was counted and what was not, and why."""
     totals, summary = report.totals, report.summary
     seeds = f", {len(report.seeds)} seeds" if len(report.seeds) > 1 else ""
-    show(f"{report.model} on {report.bench}: {len(report.results)} instances{seeds}")
+    show(f"{report.model} on {report.bench}: {counted(len(report.results), 'instance')}{seeds}")
     resolving = report.score == "resolved"
     counts = ("resolved", "unresolved", "infra", "unvalidated", "total") if resolving else ("scored", "infra", "total")
     show(table(counts, [[totals[key] for key in counts]]))
@@ -140,6 +140,10 @@ def screen(report: "Report", folder: Path) -> None:
                 show(f"and {len(rows) - REASONS} more, in the report")
     show(spent(report))
     show(str(folder / "report.json"))
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def scored(summary: dict[str, Any], what: str = "resolved") -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sera_cli.cli import environments
 from sera_cli.cli.contender import arena
-from sera_cli.cli.evaluate import Wanted
+from sera_cli.cli.evaluate import Wanted, counted
 from sera_cli.cli.evaluated import reported, submit
 from sera_cli.cli.exam import Exam, files, settled
 from sera_cli.cli.watching import Watch
@@ -38,7 +38,9 @@ def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
 
     exam = settled(wanted)
     run = exam.job.run
-    say(f"{exam.bench}, {len(exam.instances)} instances; evaluation {run.name}")
+    say(f"{exam.bench}, {counted(len(exam.instances), 'instance')}; evaluation {run.name}")
+    if len(exam.seeds) > 1 and not exam.settings["temperature"]:
+        say("note: at temperature 0 the seeds of an instance are much alike", prose=True)
     with runs.held(run), board() as shown:
         runs.settle(run, "eval", exam.settings)
         keep_instances(exam)
@@ -91,6 +93,7 @@ def _work(exam: Exam, shown: Board) -> None:
     from sera_cli.evaluate.evaluation import Judging
 
     stop, watch = threading.Event(), Watch(shown, len(exam.instances), len(exam.todo))
+    _learn_secrets(exam)
     with (
         environments.place(exam, stop.is_set) as place,
         _contending(exam, place, stop, watch) as arena,
@@ -106,6 +109,17 @@ def _work(exam: Exam, shown: Board) -> None:
             broken = broken + 1 if grade.verdict == "infra" else 0
             if broken >= HOPELESS:
                 raise SeraError(f"{broken} attempts in a row broke; the last: {grade.reason}. {AGAIN}")
+
+
+def _learn_secrets(exam: Exam) -> None:
+    """Of a repository of one's own: whoever is evaluated is shown what its files say, but not those."""
+    from sera_cli.git import open_repository
+    from sera_cli.redact import learn
+    from sera_cli.redact.files import texts
+
+    if exam.who and exam.bench == "replay":
+        commits = sorted({one.base_commit for one in exam.instances})
+        learn(texts(open_repository(exam.wanted.project, commit) for commit in commits))
 
 
 def _trust(exam: Exam, place: "Place", watch: Watch) -> "Trust":
