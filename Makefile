@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml Makefile
 		"or name it: make install PYTHON=/path/to/python3.12" >&2; exit 1; }
 	"$(PYTHON)" -m venv .venv
 	$(if $(TORCH),$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH))
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train,langs,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train,langs,eval,dev]'
 	@touch $@
 
 demo: install
