@@ -1,7 +1,7 @@
 """Environments from published images, on a real engine: the tiny instance in an image of the layout of SWE-bench's."""
 
+import json
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
+from sera_cli import __main__ as door
 from sera_cli.evaluate import grade, images
 from sera_cli.evaluate.images import ImagePlace, Published
 from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.places import Unprepared
 from sera_cli.harness.sandbox import Bounds, Sandbox, Terms, daemon
 from tests import published, tiny
+from tests.chat_server import serving
 from tests.docker_engine import BASE, needed
+from tests.test_evaluate import scripted
 
 WAIT = 60.0
 TERMS = Terms(bounds=Bounds(memory=512 << 20, disk=64 << 20, processes=64), label="images")
@@ -25,7 +28,9 @@ NAMES = Published(namespace=published.NAMESPACE)
 
 @pytest.fixture(scope="module")
 def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.repository(tmp_path_factory.mktemp("images"))
+    made = tiny.repository(tmp_path_factory.mktemp("images"))
+    tiny._git(made, "tag", "v1", "HEAD~1")
+    return made
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -82,7 +87,7 @@ def test_a_broken_patch_resolves_nothing(
     assert grade.tested(instance, patch, place, tmp_path / "log", seconds=WAIT).verdict == "unresolved"
 
 
-def test_a_rollout_finds_one_commit_and_nothing_of_what_came_later(place: ImagePlace, instance: Instance) -> None:
+def test_a_rollout_finds_one_commit_and_its_version_and_nothing_later(place: ImagePlace, instance: Instance) -> None:
     everything = "git cat-file --batch-all-objects --batch"
     with place.sandbox(instance) as box:
         def said(command: str) -> str:
@@ -91,7 +96,8 @@ def test_a_rollout_finds_one_commit_and_nothing_of_what_came_later(place: ImageP
         assert said("git log --all --format=%s") == "Export\n"
         assert said(f"{everything}-check | grep -c commit") == "1\n"
         assert said(f"{everything} | grep -aEc 'else 0|nothing'") == "0\n"
-        assert said("git for-each-ref --format='%(refname)'; git remote; git stash list") == "refs/heads/main\n"
+        refs = "git for-each-ref --format='%(refname)'; git remote; git stash list"
+        assert said(f"git describe --tags; {refs}") == "v1\nrefs/heads/main\nrefs/tags/v1\n"
         assert said("ls .git | sort") == "HEAD\nconfig\nindex\nobjects\nrefs\n"
         assert said("git status --short") == "?? installed.txt\n"
         assert said(f"git cat-file -e {instance.base_commit} || echo gone").endswith("gone\n")
@@ -243,7 +249,7 @@ def test_an_image_that_is_not_here_is_fetched_told_and_makes_room_for_the_next(
             place.prepare(tiny.instance(repo, image=names[0]))
             place.prepare(tiny.instance(repo, image=names[0]))
             assert told == [f"fetching the image {names[0]}"]
-            with pytest.raises(Unprepared, match=rf"^the image {names[2]} is no environment: cannot fetch .*: manifest unknown$"):
+            with pytest.raises(Unprepared, match=rf"^the image {names[2]} is .* cannot fetch .*: manifest unknown$"):
                 place.prepare(tiny.instance(repo, image=names[2]))
             monkeypatch.setattr(images, "ROOM", 1 << 60)
             with place.sandbox(tiny.instance(repo, image=names[0])), pytest.raises(Unprepared, match="GiB are free"):
@@ -255,11 +261,16 @@ def test_an_image_that_is_not_here_is_fetched_told_and_makes_room_for_the_next(
     assert daemon.image(client, published.named(tiny.ID))
 
 
-def test_a_tag_that_is_no_later_tells_the_version_and_a_later_one_is_gone(repo: Path, tmp_path: Path) -> None:
-    subprocess.run(["cp", "-r", f"{repo}/.", str(tmp_path)], check=True)
-    commit = tiny.instance(repo).base_commit
-    tiny._git(tmp_path, "tag", "v1", commit)
-    published.publish(tmp_path, "sera-tests/tagged:1", commit)
-    with ImagePlace(TERMS, NAMES) as place, place.sandbox(tiny.instance(repo, image="sera-tests/tagged:1")) as box:
-        assert box.run("git describe --tags; git tag; git log --all --format=%s", WAIT).output == "v1\nv1\nExport\n"
-    daemon.connect().remove_image("sera-tests/tagged:1", force=True)
+def test_sera_eval_takes_a_model_through_an_image_and_grades_it_there(
+    repo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = tmp_path / "one.jsonl"
+    dataset.write_text(json.dumps(tiny.row(repo)))
+    (tmp_path / "project").mkdir()
+    where = ["-C", str(tmp_path / "project"), "--dataset", str(dataset)]
+    words = [*where, "--environment", "docker", "--image-namespace", published.NAMESPACE, "--model", "openai:glm"]
+    with serving(scripted(f"cat > tally.py <<'END'\n{tiny.FIXED}END")) as server:
+        assert door.run(["eval", *words, "--url", server.url, "--json"]) == 0
+        said = json.dumps(server.asked[-1])
+    assert json.loads(capsys.readouterr().out)["instances"] == {tiny.ID: "resolved"}
+    assert str(tmp_path) not in said
