@@ -133,4 +133,4 @@ def screen(made: "Built") -> None:
     show(f"{made.summary()}")
     if made.tasks:
         show(str(made.out))
-        say(f"Evaluate on it: sera eval --bench replay --agent NAME -C {made.project}")
+        say(f"Evaluate on it: {made.command()}")

@@ -3,9 +3,10 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from sera_cli.errors import DataError
 if TYPE_CHECKING:
     from sera_cli.evaluate.flaky import Tried
     from sera_cli.evaluate.instance import Instance
-    from sera_cli.evaluate.places import Place
+    from sera_cli.evaluate.own import Allowed
     from sera_cli.evaluate.replay.build import Row
     from sera_cli.evaluate.replay.candidates import Candidate, Dropped
     from sera_cli.harness.model import Teacher
@@ -36,6 +37,7 @@ class Built:
     dropped: tuple["Dropped", ...]
     tried_and_dropped: tuple["Dropped", ...]
     left: int
+    environment: str
     seconds: float
 
     @property
@@ -57,6 +59,13 @@ class Built:
         share = f"{100 * self.tasks / self.changes:.0f} %" if self.changes else "none"
         tasks = f"{self.tasks} task{'s' if self.tasks != 1 else ''}"
         return f"{tasks}, {share} of the changes, in {self.seconds / 60:.1f} minutes{beside}"
+
+    def command(self) -> str:
+        """What to type to evaluate on it, in the environment that its tests were tried in."""
+        project = quote(str(self.project))
+        at_home = self.out.resolve() == (self.project / ".sera" / "bench" / "replay.jsonl").resolve()
+        bench = f"replay -C {project}" if at_home else f"{quote(str(self.out))} --repos {project}"
+        return f"sera eval --agent NAME --bench {bench} {self.environment}".rstrip()
 
     def document(self) -> dict[str, Any]:
         """What `--json` tells."""
@@ -84,7 +93,7 @@ def build(wanted: Wanted) -> Built:
         pool = stack.enter_context(workers(_jobs(job), stop))
         shop = Workshop(
             job.checkout, plan.repo, plan.runner, job.run.folder, _trying(plan, stop), pool, teacher,
-            setup=job.config.env.setup, retry_failed=wanted.retry_failed,
+            allowed=_allowed(plan), retry_failed=wanted.retry_failed,
         )  # fmt: skip
         rows, missed = _worked(tasks(shop, able), len(able), wanted.limit, shown)
         out = wanted.out or job.run.folder.parent / "replay.jsonl"
@@ -93,7 +102,7 @@ def build(wanted: Wanted) -> Built:
     left = len(able) - len(rows) - len(missed)
     return Built(
         plan.repo, wanted.repo, job.checkout.commit, plan.since, out, tuple(rows), tuple(dropped), tuple(missed),
-        left, monotonic() - begun,
+        left, _environment(plan), monotonic() - begun,
     )  # fmt: skip
 
 
@@ -150,39 +159,36 @@ def _jobs(job: Job) -> int:
     return job.config.rollout.jobs or max(1, (os.cpu_count() or 2) // 2)
 
 
+def _allowed(plan: Plan) -> "Allowed":
+    from sera_cli.evaluate.own import Allowed
+
+    env, private = plan.job.config.env, plan.job.config.privacy
+    return Allowed(venv=plan.wanted.venv, setup=env.setup, network=env.network, offline=private.offline)
+
+
+def _environment(plan: Plan) -> str:
+    """The flags of `sera eval` that name the environment the tests were tried in."""
+    venv = plan.wanted.venv
+    return f"--environment local --venv {quote(str(venv))}" if venv else "--environment local"
+
+
 def _trying(plan: Plan, stop: threading.Event) -> Callable[["Instance", Path], "Tried"]:
     """Runs the tests of a candidate: in an environment of the user's, in one that is built for its commit where that
     may use the network, else with what this machine has.
     """
+    from sera_cli.cli.env import terms
+    from sera_cli.config import home
+    from sera_cli.evaluate import own
     from sera_cli.evaluate.flaky import tried
 
-    wanted = plan.wanted
+    job, wanted = plan.job, plan.wanted
+    agreed = terms(job.config, job.checkout, job.run.name, job.run.folder / "environment.log", stop.is_set)
+    place = own.place(
+        job.checkout.root, plan.runner.language, _allowed(plan), home("cache") / "evaluate" / "bases",
+        sandbox=job.config.rollout.sandbox, terms=agreed,
+    )  # fmt: skip
 
     def trying(instance: "Instance", logs: Path) -> "Tried":
-        with place() as at:
-            return tried(instance, at, runs=wanted.runs, seconds=wanted.seconds, logs=logs)
+        return tried(instance, place, runs=wanted.runs, seconds=wanted.seconds, logs=logs)
 
-    place = _place(plan, stop)
     return trying
-
-
-def _place(plan: Plan, stop: threading.Event) -> Callable[[], AbstractContextManager["Place"]]:
-    from sera_cli.cli.env import terms
-    from sera_cli.evaluate.local import LocalPlace
-    from sera_cli.evaluate.toolchains import environment, toolchain
-    from sera_cli.evaluate.venv import VenvPlace
-    from sera_cli.harness.sandbox.private import private_folder
-
-    job, root = plan.job, plan.job.checkout.root
-    agreed = terms(job.config, job.checkout, job.run.name, job.run.folder / "environment.log", stop.is_set)
-    if job.config.env.network and not plan.wanted.venv and plan.runner.language == "python":
-        built = VenvPlace(root, terms=agreed, newer=True)
-        return lambda: nullcontext(built)
-    ground = environment(plan.wanted.venv) if plan.wanted.venv else toolchain(plan.runner.language, root)
-
-    @contextmanager
-    def local() -> Iterator["Place"]:
-        with private_folder(label=job.run.name) as folder:
-            yield LocalPlace(root, ground, folder, sandbox=job.config.rollout.sandbox, terms=agreed)
-
-    return local

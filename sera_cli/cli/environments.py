@@ -1,8 +1,8 @@
 """Where instances are tried: the environment of an evaluation by its name, with what the settings say of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sera_cli.console import say
 from sera_cli.errors import ConfigError, SandboxError
@@ -10,8 +10,8 @@ from sera_cli.errors import ConfigError, SandboxError
 if TYPE_CHECKING:
     from sera_cli.cli.evaluate import Wanted
     from sera_cli.cli.exam import Exam
+    from sera_cli.evaluate.own import Allowed
     from sera_cli.evaluate.places import Place
-    from sera_cli.evaluate.toolchains import Ground
     from sera_cli.harness.sandbox import Terms
 
 NAMES = ("venv", "docker", "local")
@@ -42,6 +42,22 @@ def chosen(wanted: "Wanted", *, clones: bool) -> str:
     return "docker"
 
 
+def images(said: Iterable[str]) -> dict[str, str]:
+    """How published images are called and what is in them, as swebench has it and KEY=VALUE texts say otherwise.
+
+    Raises ConfigError for another key.
+    """
+    from sera_cli.evaluate.images import Published
+
+    told = Published().model_dump()
+    for text in said:
+        key, equals, value = text.partition("=")
+        if not equals or key not in told:
+            raise ConfigError(f"--image {text}: write KEY=VALUE with one of {', '.join(told)}")
+        told[key] = value
+    return told
+
+
 @contextmanager
 def place(exam: "Exam", cancelled: Callable[[], bool]) -> Iterator["Place"]:
     """The place that the exam's environments are in; what its sandboxes share is gone at the end."""
@@ -70,28 +86,40 @@ def place(exam: "Exam", cancelled: Callable[[], bool]) -> Iterator["Place"]:
 @contextmanager
 def _local(exam: "Exam", terms: "Terms") -> Iterator["Place"]:
     """What is on this machine already; the sandboxes have to isolate, unless the user said that they need not."""
-    from sera_cli.evaluate.local import LocalPlace
+    from sera_cli.evaluate import own
     from sera_cli.harness.sandbox import choose
     from sera_cli.harness.sandbox.private import private_folder
 
-    said, setup = exam.job.config.rollout.sandbox, exam.job.config.env.setup
+    said = exam.job.config.rollout.sandbox
     if said != "folder" and not choose(said).isolates:
         raise ConfigError("tests and commands would run on this machine unconfined; install bubblewrap (`sera doctor`)")
     assert exam.repositories
     with private_folder(label=exam.job.run.name) as scratch:
-        yield LocalPlace(exam.repositories, _ground(exam), scratch, setup=setup, sandbox=said, terms=terms)
+        yield own.place(exam.repositories, _language(exam), _allowed(exam), scratch, sandbox=said, terms=terms)
 
 
-def _ground(exam: "Exam") -> "Ground":
-    """The user's environment, else the programs of the language that the instances are in."""
-    from sera_cli.evaluate.toolchains import environment, toolchain
+def _allowed(exam: "Exam") -> "Allowed":
+    """What the user says, and what the tasks of a repository's own past were made with: what was fetched for those is
+    there still, and fetched again only where the network is allowed.
+    """
+    from sera_cli.evaluate.own import Allowed
 
-    if exam.wanted.venv:
-        return environment(exam.wanted.venv)
+    env, private = exam.job.config.env, exam.job.config.privacy
+    made: dict[str, Any] = next((one.row["replay"] for one in exam.instances if "replay" in one.row), {})
+    if made.get("environment") == "venv" and not exam.wanted.venv:
+        raise ConfigError("these tasks were made with an environment of yours; name it with --venv DIR")
+    return Allowed(
+        venv=exam.wanted.venv, setup=env.setup or str(made.get("setup", "")),
+        network=env.network or made.get("environment") == "network", offline=private.offline or not env.network,
+    )  # fmt: skip
+
+
+def _language(exam: "Exam") -> str:
+    """The one that the instances are in."""
     languages = {one.install_config.language if one.install_config else "python" for one in exam.instances}
     if len(languages) > 1:
         raise ConfigError(f"--environment local is for one language, and these are in {', '.join(sorted(languages))}")
-    return toolchain(languages.pop(), exam.repositories)
+    return languages.pop()
 
 
 def _terms(exam: "Exam", cancelled: Callable[[], bool]) -> "Terms":

@@ -6,6 +6,7 @@ says of itself: the names of what it depends on then leave this machine. Else th
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 from sera_cli.evaluate import pythons
 from sera_cli.evaluate.fetched import FetchedPlace
@@ -30,6 +31,14 @@ class Allowed(Value):
     network: bool = False
     offline: bool = False
 
+    @property
+    def environment(self) -> Literal["venv", "network", "here"]:
+        """Where what the tests need comes from."""
+        return "venv" if self.venv else "network" if self.network else "here"
+
+
+NOTHING = Allowed()
+
 
 def place(
     repository: Path, language: str, allowed: Allowed, scratch: Path, *, sandbox: str = "auto", terms: Terms = PLAIN
@@ -38,14 +47,11 @@ def place(
 
     Raises Unprepared where what is needed is not on this machine, SandboxError for a sandbox that does not work here.
     """
-    if allowed.venv:
-        ground = environment(allowed.venv)
-    elif allowed.network and language == "python":
+    if allowed.environment == "network" and language == "python":
         return VenvPlace(repository, terms=terms, offline=allowed.offline)
-    elif allowed.network:
+    if allowed.environment == "network":
         return FetchedPlace(repository, scratch, setup=allowed.setup, terms=terms, offline=allowed.offline)
-    else:
-        ground = toolchain(language, repository)
+    ground = environment(allowed.venv) if allowed.venv else toolchain(language, repository)
     return LocalPlace(repository, ground, scratch, setup=allowed.setup, sandbox=sandbox, terms=terms)
 
 
@@ -58,7 +64,7 @@ def config(runner: Runner, tree: Tree, allowed: Allowed) -> InstallConfig:
     if runner.language != "python":
         return found
     changes: dict[str, object] = {"python": _python(tree) or found.python}
-    if allowed.setup and allowed.network:
+    if allowed.setup and allowed.environment == "network":
         changes |= {"packages": "", "reqs_path": (), "pip_packages": (), "install": allowed.setup}
     return found.model_copy(update=changes)
 

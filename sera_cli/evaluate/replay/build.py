@@ -10,8 +10,10 @@ from time import monotonic
 from typing import Any
 
 from sera_cli.errors import SeraError
+from sera_cli.evaluate import own
 from sera_cli.evaluate.flaky import Tried
 from sera_cli.evaluate.instance import InstallConfig, Instance
+from sera_cli.evaluate.own import NOTHING, Allowed
 from sera_cli.evaluate.places import Unprepared
 from sera_cli.evaluate.replay.candidates import Candidate, Dropped
 from sera_cli.evaluate.replay.leaks import fresh
@@ -57,7 +59,7 @@ class Statement(Record):
 class Workshop:
     """What a build works with: the repository, called `repo` (owner/name), what runs its tests, where its files lie.
 
-    `trying` runs the tests of an instance, and is told where its logs belong.
+    `trying` runs the tests of an instance, and is told where its logs belong; `allowed` says in which environment.
     """
 
     checkout: Checkout
@@ -67,8 +69,7 @@ class Workshop:
     trying: Callable[[Instance, Path], Tried]
     pool: Executor
     teacher: Teacher | None = None
-    setup: str = ""
-    """What installs the repository and all it needs, instead of what its files say."""
+    allowed: Allowed = NOTHING
     retry_failed: bool = False
 
     @property
@@ -116,7 +117,8 @@ def row(shop: Workshop, one: Candidate, trial: Trial, statement: str) -> Row:
         "eval_script": made.eval_script, "install_config": trial.config.model_dump(mode="json"),
         "replay": {
             "commit": one.commit, "statement": one.source or "teacher", "flaky": trial.tried.flaky,
-            "left_out": one.parts.left_out, "seconds": trial.seconds,
+            "left_out": one.parts.left_out, "seconds": trial.seconds, "environment": shop.allowed.environment,
+            "setup": shop.allowed.setup,
         },
     }  # fmt: skip
 
@@ -147,11 +149,8 @@ def tree(checkout: Checkout) -> Tree:
 def _tried(shop: Workshop, one: Candidate, attempt: int) -> Trial:
     begun = monotonic()
     there = tree(shop.checkout.model_copy(update={"commit": one.base}))
-    config = shop.runner.config(there)
-    if shop.setup:
-        config = InstallConfig(
-            language=config.language, python=config.python, install=shop.setup, log_parser=config.log_parser)
-    config = config.model_copy(update={"test_cmd": shop.runner.command(there, one.parts.tests)})
+    command = shop.runner.command(there, one.parts.tests)
+    config = own.config(shop.runner, there, shop.allowed).model_copy(update={"test_cmd": command})
     try:
         tried, error = shop.trying(instance(shop, one, config), shop.folder / "logs" / one.commit[:10]), ""
     except SeraError as broken:
