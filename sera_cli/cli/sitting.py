@@ -16,7 +16,7 @@ from sera_cli.cli.exam import Exam, files, settled
 from sera_cli.cli.job import Job
 from sera_cli.cli.working import workers
 from sera_cli.console import Board, board, say
-from sera_cli.errors import ModelError
+from sera_cli.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from sera_cli.evaluate.report import Report
@@ -88,9 +88,14 @@ def _at_work(exam: Exam) -> Job:
     """
     from sera_cli.git import open_repository
 
-    commits = sorted({one.base_commit for one in exam.instances})
-    places = [open_repository(exam.wanted.project, commit) for commit in commits]
-    return replace(exam.job, checkout=places[-1], generation={"commits": commits})
+    root, commits = exam.job.checkout.root, sorted({one.base_commit for one in exam.instances})
+    for commit in commits:
+        try:
+            checkout = open_repository(root, commit)
+        except ConfigError as error:
+            text = f"soft tasks begin at commit {commit[:12]}, which {root} does not have; fetch it"
+            raise ConfigError(text) from error
+    return replace(exam.job, checkout=checkout, generation={"commits": commits})
 
 
 class Score:

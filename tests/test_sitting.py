@@ -1,0 +1,133 @@
+"""`sera eval --bench soft`: a model answers the project's soft tasks, over HTTP and in this process, and is resumed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sera_cli import __main__ as door
+from sera_cli import store
+from sera_cli.cli import soft as tasks
+from sera_cli.evaluate.soft import Exam, read, write
+from sera_cli.types import Trajectory
+from tests.chat_server import Answer, Body, completion, serving
+from tests.conftest import commit
+from tests.rollouts import task
+from tests.scripted import calls
+
+Captured = pytest.CaptureFixture[str]
+
+
+def sera(*arguments: object) -> int:
+    return door.run([str(argument) for argument in arguments])
+
+
+def told(captured: Captured) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(captured.readouterr().out)
+    return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A repository with two soft tasks: each wants one line appended to a.py."""
+    root = tmp_path / "shop"
+    root.mkdir()
+    (root / "a.py").write_text("x = 1\n")
+    commit(root)
+    head = (root / ".git" / "refs" / "heads").iterdir().__next__().read_text().strip()
+    write(tasks.at(root), Exam(tasks=tuple(
+        task(f"t{n}", commit=head, function=f"f{n}", statement=f"append y = {n}", gold=f"+++ b/a.py\n+y = {n}\n")
+        for n in (1, 2)
+    ), about={"teacher": "glm", "commit": head}))  # fmt: skip
+    return root
+
+
+def pupil(body: Body) -> Answer:
+    """Appends `y = 1` whatever it is asked, looks at its patch, and hands it in."""
+    steps = sum(message["role"] == "assistant" for message in body["messages"])
+    reply = calls("submit") if steps else calls("bash", command="echo y = 1 >> a.py")
+    return completion(reply.message, prompt=100, cached=0, made=10)
+
+
+SAID = ("--model", "openai:pupil", "--seeds", 2, "-j", 2)
+
+
+def test_a_model_is_scored_by_the_lines_it_finds_again_and_a_second_run_asks_nothing(
+    project: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERA_ROLLOUT_SANDBOX", "folder")
+    with serving(pupil) as server:
+        words = ("eval", "-C", project, "--bench", "soft", *SAID, "--url", server.url)
+        assert sera(*words, "--json") == 0
+        asked = len(server.asked)
+        found = told(capsys)
+        assert sera(*words) == 0
+        assert len(server.asked) == asked > 0
+    assert (found["scored"], found["infra"], found["total"], found["recall"]) == (4, 0, 4, 0.5)
+    assert found["note"].startswith("Recall is a proxy: ")
+    screen = capsys.readouterr()
+    assert "mean recall 50.0 %, 95 % interval over tasks " in screen.out
+    assert "Recall is a proxy: " in screen.err
+
+    folder = next((project / ".sera" / "evals").iterdir())
+    report = json.loads((folder / "report.json").read_text())
+    assert (report["bench"], report["model"], report["score"]) == ("soft", "openai:pupil", "recall")
+    assert {name: {seed: one["score"] for seed, one in row.items()} for name, row in report["results"].items()} == {
+        "t1": {"0": 1.0, "1": 1.0}, "t2": {"0": 0.0, "1": 0.0}}
+    assert json.loads((folder / "preds-0.jsonl").read_text().splitlines()[0])["instance_id"] == "t1"
+    assert (folder / "trajs" / "1" / "t2" / "t2.traj.json").is_file()
+
+
+def test_an_evaluation_that_was_cut_anywhere_ends_the_same(
+    project: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERA_ROLLOUT_SANDBOX", "folder")
+    with serving(pupil) as server:
+        words = ("eval", "-C", project, "--bench", "soft", *SAID, "--url", server.url, "--json")
+        assert sera(*words) == 0
+        whole = told(capsys)
+        file = next((project / ".sera" / "evals").iterdir()) / "solved.jsonl"
+        rows = file.read_bytes().splitlines(keepends=True)
+        file.write_bytes(b"".join(rows[:3]) + rows[3][:50])
+        asked = len(server.asked)
+        assert sera(*words) == 0
+        assert (asked, len(server.asked) - asked) == (12, 6)  # three steps of each rollout: submitting takes two
+    assert told(capsys) == whole
+    assert len(store.read(file, Trajectory)) == 4
+
+
+def test_a_server_that_is_gone_counts_for_nothing_and_ends_non_zero(
+    project: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERA_ROLLOUT_SANDBOX", "folder")
+    with serving(lambda body: Answer(401, {"error": {"message": "no"}})) as server:
+        assert sera("eval", "-C", project, "--bench", "soft", *SAID, "--url", server.url) == 4
+    assert "error: " in capsys.readouterr().err
+
+
+def test_patches_cannot_be_graded_by_tests_that_are_not_there(project: Path, capsys: Captured) -> None:
+    assert sera("eval", "-C", project, "--bench", "soft", "--predictions", "gold") == 2
+    assert "error: soft tasks have no tests to grade patches by" in capsys.readouterr().err
+
+
+def test_a_task_at_a_commit_that_is_not_there_is_one_line(project: Path, capsys: Captured) -> None:
+    write(tasks.at(project), Exam(tasks=(task("t1", commit="0" * 40, gold="+y\n"),), about={}))
+    assert sera("eval", "-C", project, "--bench", "soft", "--model", "rehearsal") == 2
+    told = f"error: soft tasks begin at commit 000000000000, which {project} does not have; fetch it"
+    assert capsys.readouterr().err.splitlines()[-1] == told
+
+
+def test_where_there_are_no_tasks_yet_the_teacher_of_the_settings_writes_them(
+    example: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("ROLLOUT_SANDBOX", "folder"), ("EVAL_HELDOUT", "20"), ("EVAL_LIMIT", "2")):
+        monkeypatch.setenv(f"SERA_{name}", value)
+    words = ("eval", "-C", example, "--bench", "soft", "--model", "rehearsal", "--json")
+    assert sera(*words, "--dry-run") == 2
+    assert "soft.jsonl is not there; " in capsys.readouterr().err
+    assert sera(*words) == 0
+    captured = capsys.readouterr()
+    assert "no soft tasks yet: rehearsal writes them" in captured.err
+    assert json.loads(captured.out)["scored"] == 2
+    assert read(tasks.at(example)).about["teacher"] == "rehearsal"
