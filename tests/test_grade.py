@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sera_cli.errors import SandboxError, SandboxGone
-from sera_cli.evaluate.grade import Grade, grade, named, tested
+from sera_cli.evaluate.grade import Grade, grade, named
+from sera_cli.evaluate.grade import tested as ran
 from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.places import Place, Unprepared
 from sera_cli.harness.sandbox import Sandbox
@@ -101,7 +102,7 @@ def test_a_broken_patch_is_unresolved_by_us_as_by_the_package(
 def test_a_fix_that_prints_forty_megabytes_resolves_it_in_a_log_of_sixteen(
     repo: Path, here: tiny.Here, tmp_path: Path
 ) -> None:
-    noisy = "import sys\nfor _ in range(40):\n    sys.stdout.write('some words\\n' * 90909)\n" + tiny.FIXED
+    noisy = "import sys\nfor _ in range(40):\n    sys.stdout.write(('some words ' * 300 + '\\n') * 303)\n" + tiny.FIXED
     got = graded(tiny.instance(repo), here, tiny.patch(repo, {"tally.py": noisy}), tmp_path)
     assert got.verdict == "resolved"
     assert (tmp_path / got.log).stat().st_size <= (16 << 20) + 100
@@ -109,7 +110,7 @@ def test_a_fix_that_prints_forty_megabytes_resolves_it_in_a_log_of_sixteen(
 
 def test_the_tree_as_it_is_is_unresolved_by_us_as_by_the_package(repo: Path, here: tiny.Here, tmp_path: Path) -> None:
     one, log = tiny.instance(repo), tmp_path / "log"
-    outcome = tested(one, "", here, log)
+    outcome = ran(one, "", here, log)
     assert (outcome.verdict, outcome.failing) == ("unresolved", one.fail_to_pass)
     assert not by_the_package(one, log)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sera_cli import patch as diffs
-from sera_cli.evaluate.grade import tested
+from sera_cli.evaluate.grade import tested as ran
 from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.reading import chosen, instances
 from sera_cli.evaluate.repositories import checkout
@@ -90,7 +90,7 @@ def test_our_verdict_is_the_packages(tmp_path: Path) -> None:
         for name, patch in patches.items():
             seconds = HANGS if name == "never ends" else 1800.0
             log = tmp_path / "logs" / f"{one.instance_id}.{name}.log"
-            got = tested(one, patch, place, log, seconds=seconds)
+            got = ran(one, patch, place, log, seconds=seconds)
             ours, theirs = got.verdict == "resolved", not got.timed_out and by_the_package(one, log)
             seen[one.instance_id, name] = (got.verdict, got.reason)
             assert got.verdict in ("resolved", "unresolved"), got
