@@ -133,7 +133,7 @@ def test_the_screen_tells_the_yield_every_reason_and_what_comes_next(again: Path
         "1 became tasks"]
     assert f"{git(again, 'rev-parse', 'HEAD~2')[:10]} no test fails before it and passes after it" in lines
     assert any(line.startswith("1 task, 33 % of the changes, in ") for line in lines)
-    assert f"sera eval --bench replay --agent NAME -C {again}" in said.err
+    assert f"sera eval --agent NAME --bench replay -C {again} --environment local" in said.err
     assert "the last 200 commits are looked at" in " ".join(said.err.split())
 
 
