@@ -1,6 +1,6 @@
 """Where instances are tried: the environment of an evaluation by its name, with what the settings say of it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from sera_cli.errors import ConfigError, SandboxError
 if TYPE_CHECKING:
     from sera_cli.cli.evaluate import Wanted
     from sera_cli.cli.exam import Exam
+    from sera_cli.config import Config
     from sera_cli.evaluate.own import Allowed
     from sera_cli.evaluate.places import Place
     from sera_cli.harness.sandbox import Terms
@@ -42,20 +43,15 @@ def chosen(wanted: "Wanted", *, clones: bool) -> str:
     return "docker"
 
 
-def images(said: Iterable[str]) -> dict[str, str]:
-    """How published images are called and what is in them, as swebench has it and KEY=VALUE texts say otherwise.
-
-    Raises ConfigError for another key.
-    """
+def images(wanted: "Wanted", config: "Config") -> dict[str, str]:
+    """How published images are called and what is in them."""
     from sera_cli.evaluate.images import Published
 
-    told = Published().model_dump()
-    for text in said:
-        key, equals, value = text.partition("=")
-        if not equals or key not in told:
-            raise ConfigError(f"--image {text}: write KEY=VALUE with one of {', '.join(told)}")
-        told[key] = value
-    return told
+    said = config.eval
+    return Published(
+        namespace=wanted.namespace or Published().namespace, tag=said.image_tag, root=said.image_root,
+        activate=said.image_activate,
+    ).model_dump()  # fmt: skip
 
 
 @contextmanager
@@ -74,12 +70,7 @@ def place(exam: "Exam", cancelled: Callable[[], bool]) -> Iterator["Place"]:
         case _:
             from sera_cli.evaluate.images import ImagePlace, Published
 
-            said = exam.job.config.eval
-            published = Published(
-                namespace=wanted.namespace or Published().namespace, tag=said.image_tag, root=said.image_root,
-                activate=said.image_activate,
-            )  # fmt: skip
-            with ImagePlace(terms, published, pull=not offline) as made:
+            with ImagePlace(terms, Published(**exam.settings["images"]), pull=not offline) as made:
                 yield made
 
 

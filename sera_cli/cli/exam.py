@@ -71,6 +71,8 @@ def settled(wanted: Wanted) -> Exam:
     repos = benchmarks.repositories(wanted, root)
     settings = _settings(wanted, resolved.config, bench, who, label)
     settings["environment"] = environments.chosen(wanted, clones=repos is not None)
+    if settings["environment"] == "docker":
+        settings["images"] = environments.images(wanted, resolved.config)
     job = _job(wanted, resolved, root, who.teacher if who else str(settings["predictions"]), settings)
     _guard(job, who, resolved, wanted.project)
     exam = Exam(wanted, job, bench, found, who, patches, settings, repos, ())
@@ -177,5 +179,5 @@ def _attempts(exam: Exam) -> tuple["Attempt", ...]:
         )
         for one in exam.instances
     ]  # fmt: skip
-    by = {key: value for key, value in exam.settings.items() if key not in ("environment", "test_seconds")}
+    by = {key: value for key, value in exam.settings.items() if key not in ("environment", "images", "test_seconds")}
     return attempts(tasks, exam.seeds, by)
