@@ -128,6 +128,12 @@ def test_what_was_not_valid_is_tried_again_when_that_is_asked_for(repo: Path, pl
     assert tried == [1, 1, 2]
 
 
+def test_a_cache_that_cannot_be_written_is_named(repo: Path, place: Counted, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("")
+    found = validated(tiny.instance(repo), place, logs=tmp_path, cache=tmp_path / "cache")
+    assert (found.valid, "cannot be written (" in found.reason) == (False, True)
+
+
 def test_a_torn_record_is_as_good_as_none(repo: Path, place: Counted, tmp_path: Path) -> None:
     found = validated(tiny.instance(repo), place, logs=tmp_path)
     (validate.folder() / f"{found.id}.json").write_text('{"id": "')

@@ -114,7 +114,11 @@ def _outcome(instance: Instance, patch: str, place: Place, log: Path, seconds: f
 @contextmanager
 def _alone(file: Path) -> Iterator[Path]:
     """Holds what is known of one instance, for this thread."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.with_suffix(".lock").open("a") as lock:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = file.with_suffix(".lock").open("a")
+    except OSError as error:
+        raise DataError(f"cannot be written ({error.strerror}); what is known is kept there", file) from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield file
