@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import yaml
 
 from sera_cli.agents import registry
 from sera_cli.errors import ConfigError, DataError
@@ -116,6 +115,8 @@ def test_what_a_killed_registration_left_is_no_agent(tmp_path, weights):
 
 
 def front(text: str) -> dict[str, object]:
+    import yaml
+
     return yaml.safe_load(text.split("---\n")[1])
 
 
@@ -199,6 +200,15 @@ def test_what_was_measured_stands_in_both_cards_and_the_newest_of_a_benchmark_wi
     assert "\n| soft | this agent | recall | 0.500 | 0.400 to 0.625 | 0.010 | 44 | 3 |  |\n" in people
     assert "\n| soft | Qwen3-8B | recall | 0.250 | 0.200 to 0.300 |  | 44 | 3 | up |\n" in people
     assert "a\nproxy for tasks resolved, not a count of them" in people
+
+
+def test_what_a_card_tells_already_keeps_whoever_was_measured_beside(tmp_path, weights):
+    card = registry.register(tmp_path, CARD, weights)
+
+    registry.measured(tmp_path, card, [SOFT, BASE])
+    assert registry.measured(tmp_path, card, [SOFT]).evaluations == (SOFT, BASE)
+    other = SOFT.model_copy(update={"seeds": 5})
+    assert registry.measured(tmp_path, card, [other]).evaluations == (other,)
 
 
 def test_a_card_from_before_there_were_evaluations_has_none(tmp_path, weights):

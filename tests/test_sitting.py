@@ -8,13 +8,20 @@ import pytest
 
 from sera_cli import __main__ as door
 from sera_cli import store
+from sera_cli.agents import registry
+from sera_cli.cli import sitting
 from sera_cli.cli import soft as tasks
+from sera_cli.cli.evaluate import Wanted
+from sera_cli.cli.exam import settled
+from sera_cli.config import home
 from sera_cli.evaluate.soft import Exam, read, write
-from sera_cli.types import Trajectory
+from sera_cli.runs import Run, settle
+from sera_cli.types import Function, Trajectory
 from tests.chat_server import Answer, Body, completion, serving
 from tests.conftest import commit
 from tests.rollouts import task
 from tests.scripted import calls
+from tests.test_chat import CARD
 
 Captured = pytest.CaptureFixture[str]
 
@@ -104,6 +111,22 @@ def test_a_server_that_is_gone_counts_for_nothing_and_ends_non_zero(
     with serving(lambda body: Answer(401, {"error": {"message": "no"}})) as server:
         assert sera("eval", "-C", project, "--bench", "soft", *SAID, "--url", server.url) == 4
     assert "error: " in capsys.readouterr().err
+
+
+def test_an_agent_is_not_asked_about_what_its_run_taught_it(project: Path, tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "weights").mkdir()
+    registry.register(home("data"), CARD.model_copy(update={"data_digest": "its own"}), tmp_path / "weights")
+    for name, data, heldout in (("its", "its own", True), ("another", "other", False)):
+        run = Run(folder=project / ".sera" / "runs" / name)
+        run.folder.mkdir(parents=True)
+        settle(run, "train", {"data": data})
+        plain = {"path": "a.py", "line": 1, "end_line": 2, "signature": "()"}
+        store.write(run.functions, Function, [
+            Function(id="1", name="f1", heldout=heldout, **plain), Function(id="2", name="f2", **plain)])
+    exam = sitting._untaught(settled(Wanted(project, {}, bench="soft", agent="shop", seeds=2)))
+    assert [(one.name, one.seed) for one in exam.todo] == [("t1", 0), ("t1", 1)]
+    assert [one.instance_id for one in exam.instances] == ["t1"]
+    assert "note: 1 task left out: shop@1 may have been taught about that" in capsys.readouterr().err
 
 
 def test_patches_cannot_be_graded_by_tests_that_are_not_there(project: Path, capsys: Captured) -> None:

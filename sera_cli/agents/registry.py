@@ -83,11 +83,13 @@ def folder(home: Path, card: AgentCard) -> Path:
 def measured(home: Path, card: AgentCard, found: Sequence[Evaluation]) -> AgentCard:
     """Writes what was measured into the agent's card, in place of what it told of these benchmarks, and returns it.
 
-    Raises DataError when the card cannot be written; then the old one stays.
+    What the card tells already stays as it is, with whoever was measured beside. Raises DataError when the card cannot
+    be written; then the old one stays.
     """
-    benches = {one.bench for one in found}
-    kept = tuple(one for one in find(home, f"{card.name}@{card.version}").evaluations if one.bench not in benches)
-    told = card.model_copy(update={"evaluations": (*kept, *found)})
+    before = find(home, f"{card.name}@{card.version}").evaluations
+    anew = {one.bench for one in found if one not in before}
+    kept = tuple(one for one in before if one.bench not in anew)
+    told = card.model_copy(update={"evaluations": (*kept, *(one for one in found if one.bench in anew))})
     for name, text in _cards(told).items():
         atomically(folder(home, card) / name, text.encode("utf-8"))
     return told

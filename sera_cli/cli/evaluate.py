@@ -95,7 +95,7 @@ def evaluate(
     An instance counts only where its own fix resolves it here, and no patch does not. Goes on where it was stopped;
     more --seeds or --instances go on too. Exits with 1 where nothing could be graded.
     """
-    from sera_cli.cli import evaluating, sitting
+    from sera_cli.cli import evaluating, measuring, sitting
 
     flags = {
         "teacher.url": url, "rollout.jobs": jobs, "rollout.steps": steps,
@@ -116,6 +116,8 @@ def evaluate(
     if reason := way.futile(report):
         say(f"error: {reason}", prose=True)
         raise typer.Exit(1)
+    if agent and not (limit or instances):
+        measuring.note(agent, report)
     return None
 
 

@@ -39,6 +39,16 @@ def measured(job: Job, card: "AgentCard") -> "AgentCard":
     return registry.measured(home("data"), card, evaluations(reports))
 
 
+def note(agent: str, report: "Report") -> None:
+    """Writes what came of a whole benchmark into the agent's card."""
+    from sera_cli.agents import registry
+    from sera_cli.cli.chat import chosen
+    from sera_cli.config import home
+
+    card = registry.measured(home("data"), chosen(agent), evaluations({"": report}))
+    say(f"noted in the card of {card.name}@{card.version}")
+
+
 def bench_of(job: Job) -> str:
     """The benchmark that `eval.bench` means."""
     from sera_cli.cli.soft import place

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 
 from sera_cli.cli import job as jobs
 from sera_cli.cli.contender import arena
-from sera_cli.cli.evaluate import Wanted
+from sera_cli.cli.evaluate import Wanted, counted
 from sera_cli.cli.evaluated import cost, traced
 from sera_cli.cli.evaluating import AGAIN, HOPELESS, keep_instances
 from sera_cli.cli.exam import Exam, files, settled
 from sera_cli.cli.job import Job
 from sera_cli.cli.working import workers
 from sera_cli.console import Board, board, say
-from sera_cli.errors import ConfigError, ModelError
+from sera_cli.errors import ConfigError, DataError, ModelError
 
 if TYPE_CHECKING:
     from sera_cli.evaluate.report import Report
+    from sera_cli.runs import Run
     from sera_cli.types import Trajectory
 
 def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
@@ -29,7 +30,7 @@ def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
     from sera_cli import runs
 
     have_tasks(wanted)
-    exam = settled(wanted)
+    exam = _untaught(settled(wanted))
     run = exam.job.run
     say(f"{exam.bench}, {len(exam.instances)} tasks; evaluation {run.name}")
     with runs.held(run), board() as shown:
@@ -58,6 +59,36 @@ def have_tasks(wanted: Wanted) -> None:
     say(f"no soft tasks yet: {job.teacher} writes them", prose=True)
     with board() as shown:
         say(soft.told(soft.exam(job, shown)), prose=True)
+
+
+def _untaught(exam: Exam) -> Exam:
+    """Without what the agent was taught about, as far as the run that made it is still there to tell."""
+    from sera_cli import store
+    from sera_cli.cli.soft import learnt
+    from sera_cli.types import Function
+
+    if not (exam.who and exam.who.card) or exam.who.bare:
+        return exam
+    known = set[tuple[str, str]]()
+    for run in _made_by(exam):
+        known |= learnt(store.scan(run.functions, Function))
+    kept = tuple(one for one in exam.instances if (one.row["path"], one.row["function"]) not in known)
+    if left := len(exam.instances) - len(kept):
+        say(f"note: {counted(left, 'task')} left out: {exam.who.name} may have been taught about that", prose=True)
+    if not kept:
+        raise DataError(f"{exam.who.name} may have been taught about all of these tasks; have others written")
+    names = {one.instance_id for one in kept}
+    return replace(exam, instances=kept, todo=tuple(one for one in exam.todo if one.name in names))
+
+
+def _made_by(exam: Exam) -> "list[Run]":
+    """The runs of the project whose data the agent was trained on."""
+    from sera_cli.cli.runs import runs
+    from sera_cli.runs import settled
+
+    assert exam.who and exam.who.card
+    made = exam.who.card.data_digest
+    return [run for run in runs(exam.job.checkout.root) if settled(run).get("train", {}).get("data") == made]
 
 
 def _work(exam: Exam, shown: Board) -> None:
