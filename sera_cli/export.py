@@ -127,6 +127,7 @@ def _path(row: bytes) -> str:
 
 def _check_out(part: Path, tree: str) -> None:
     """Commits the tree and writes its files."""
+    checked(part, "symbolic-ref", "HEAD", "refs/heads/main", extra=_OURS)
     checked(part, "read-tree", _commit(part, tree), extra=_OURS)
     checked(part, "checkout-index", "--all", "--quiet", extra=_OURS)
     _date(part)
@@ -135,7 +136,6 @@ def _check_out(part: Path, tree: str) -> None:
 def _commit(part: Path, tree: str) -> str:
     """Makes the tree the one commit."""
     commit = checked(part, "commit-tree", "-m", "Export", tree, extra=_OURS).decode().strip()
-    checked(part, "symbolic-ref", "HEAD", "refs/heads/main", extra=_OURS)
     checked(part, "-c", "core.logAllRefUpdates=false", "update-ref", "HEAD", commit, extra=_OURS)
     return commit
 

@@ -43,7 +43,7 @@ class Bases:
             yield place
         finally:
             with self._lock:
-                self._users[name] -= 1
+                self._users[name] = self._users.pop(name) - 1
                 self._spare()
 
     def _root(self) -> Path:

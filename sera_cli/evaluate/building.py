@@ -28,8 +28,8 @@ INTERPRETER = "/opt/interpreter"
 OBJECTS = "/opt/objects"
 """Where commands find an environment, the Python that it was made with, and while it is built git's objects."""
 
-TOOLS = (("pip<25",), ("setuptools<80", "wheel"))
-"""What an environment begins with, the pip that finds the rest first. Later ones no longer install what older
+TOOLS = (("pip>=21,<25",), ("setuptools>=58,<80", "wheel"))
+"""What an environment has first, the pip that finds the rest before that. Later ones no longer install what older
 repositories are made of: a setup.py that is run in place, and pkg_resources.
 """
 
@@ -119,9 +119,9 @@ def shown(made_with: Interpreter) -> tuple[Shown, ...]:
 
 
 def last(log: Path) -> str:
-    """What a build complained of last."""
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").split("\n")]
-    told = [line for line in lines if line and not line.startswith(("== ", "[notice]"))]
+    """What the last step of a build complained of, in a line."""
+    said = log.read_text(encoding="utf-8", errors="replace").rpartition("\n== ")[2].split("\n")
+    told = [line.strip() for line in said if line.strip() and "[notice]" not in line]
     errors = [line for line in told if "error" in line.lower()]
     return redact((errors or told or ["it said nothing"])[-1][:300])
 
@@ -131,7 +131,7 @@ def _script(wanted: Specification, made_with: Interpreter) -> str:
     program = f"{INTERPRETER}/bin/{made_with.program.name}" if shown(made_with) else str(made_with.program)
     lines = [
         EACH, f"{program} -m venv {FOUND} || exit 1",
-        *(f"python -m pip install --upgrade {shlex.join(tools)} || exit 1" for tools in TOOLS),
+        *(f"python -m pip install {shlex.join(tools)} || exit 1" for tools in TOOLS),
         "each /tmp/wished -c /tmp/packages && each /tmp/requirements && each /tmp/packages || exit 1",
         f"cd {ROOT}", "echo == before", *wanted.pre_install,
         "echo == install", f"cd {ROOT}", f"{{ {wanted.install or 'true'}\n}} || exit 1",
