@@ -1,7 +1,7 @@
 """Whether the statistics of `sera compare` keep their word: intervals that hold the truth as often as they say, and
 seeds that show a difference as often as they were asked for.
 
-    python tests/bench/coverage.py [scores] [seeds] [differences] [power] [looks] [--trials 2000]
+    python tests/bench/coverage.py [scores] [seeds] [differences] [power] [looks] [--trials 2000] [--tasks 20 100 …]
 
 Agents are made up: each task has its own chance of being resolved, drawn from a beta distribution whose mean is the
 rate. `alike` is the correlation of two attempts at a task: 0 where all tasks are equally hard, .7 as of SWE-bench
@@ -29,7 +29,6 @@ from sera_cli.evaluate.stats.paired import NEAR, paired  # noqa: E402
 from sera_cli.evaluate.stats.power import Spread, seeds_for, spread, unlike  # noqa: E402
 from sera_cli.evaluate.stats.scores import Scores  # noqa: E402
 
-TASKS = (20, 44, 100, 500)
 RATES = (0.05, 0.1, 0.3, 0.5, 0.9)
 ALIKE = (0.0, 0.3, 0.7)
 PAIRS = ((0.05, 0.05), (0.05, 0.1), (0.3, 0.3), (0.3, 0.4), (0.5, 0.5), (0.5, 0.55), (0.9, 0.9), (0.9, 0.8))
@@ -45,16 +44,17 @@ def main() -> None:
     parser = ArgumentParser()
     parser.add_argument("what", nargs="*", default=list(measures))
     parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--tasks", type=int, nargs="*", default=[20, 44, 100, 500])
     said = parser.parse_args()
     for what in said.what:
         print(f"\n### {what}\n")
-        measures[what](said.trials)
+        measures[what](said.trials, said.tasks)
 
 
-def scores(trials: int) -> None:
+def scores(trials: int, sizes: list[int]) -> None:
     """The interval over tasks like these."""
     print("| tasks | method | coverage, % | in regimes | mean width, points |\n| ---: | --- | --- | ---: | ---: |")
-    for tasks in TASKS:
+    for tasks in sizes:
         found: dict[str, Found] = {"bootstrap": [], "wilson": [], "student, on the tasks' means": []}
         for rate, tries, alike in product(RATES, (1, 3, 5), ALIKE):
             means = CHANCE.binomial(tries, quantiles(rate, alike)(CHANCE.random((trials, tasks)))) / tries
@@ -68,15 +68,16 @@ def intervals(means: Array, tries: int) -> Iterator[tuple[str, Array]]:
     tasks, values = means.shape[1], np.arange(tries + 1) / tries
     shares = np.stack([(np.rint(means * tries) == hits).mean(1) for hits in range(tries + 1)], 1)
     yield "bootstrap", np.array([
-        percentiles(list(CHANCE.multinomial(tasks, share, size=DRAWS) @ values / tasks), tasks) for share in shares])
+        percentiles((CHANCE.multinomial(tasks, share, size=DRAWS) @ values / tasks).tolist(), tasks)
+        for share in shares])
     yield "wilson", np.array([wilson(list(row)) for row in means])
     yield "student, on the tasks' means", around(means.mean(1), means.std(1, ddof=1) / sqrt(tasks), tasks - 1)
 
 
-def seeds(trials: int) -> None:
+def seeds(trials: int, sizes: list[int]) -> None:
     """The interval for further seeds of these very tasks."""
     print("| tasks | method | coverage, % | in regimes | mean width, points |\n| ---: | --- | --- | ---: | ---: |")
-    for tasks, alike in product(TASKS, (ALIKE, (0.95,))):
+    for tasks, alike in product(sizes, (ALIKE, (0.95,))):
         found: dict[str, Found] = {"within tasks": [], "on the runs' means": []}
         for rate, tries, near in product(RATES, (3, 5), alike):
             chances = quantiles(rate, near)(CHANCE.random((trials, tasks)))
@@ -90,10 +91,10 @@ def seeds(trials: int) -> None:
         told(f"{tasks}, alike {alike[-1]}" if len(alike) == 1 else tasks, found)
 
 
-def differences(trials: int) -> None:
+def differences(trials: int, sizes: list[int]) -> None:
     """The interval of a difference between two agents on the same tasks."""
     print("| tasks | method | coverage, % | in regimes | mean width, points |\n| ---: | --- | --- | ---: | ---: |")
-    for tasks in TASKS:
+    for tasks in sizes:
         found: dict[str, Found] = {"sera compare": [], "plain paired t": []}
         for (one, other), tries, alike, shared in product(PAIRS, (1, 3, 5), ALIKE[1:], SHARED):
             a, b = both((one, other), alike, shared, (trials, tasks))
@@ -113,11 +114,11 @@ DESIGNS = (
 """Tasks, rates, how alike attempts are, and the share of tasks that are as hard for both."""
 
 
-def power(trials: int) -> None:
+def power(trials: int, sizes: list[int]) -> None:
     """Seeds asked for from the true variances, how often they then show the difference, and what 3 seeds ask for."""
     print("| tasks | difference | seeds asked for | shown, % | with one less, % | asked for after 3 seeds: median | "
           "90 % |\n| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for tasks, rates, alike, shared in DESIGNS:
+    for tasks, rates, alike, shared in (one for one in DESIGNS if one[0] in sizes):
         difference = rates[1] - rates[0]
         a, b = both(rates, alike, shared, (4000, 500))
         known = Spread(between=float((b - a).var()), attempts=float((a * (1 - a) + b * (1 - b)).mean()))
@@ -135,11 +136,11 @@ def how_often(tasks: int, rates: tuple[float, float], how: tuple[float, float, i
                for pair in agents(tasks, rates, how, trials)) / trials
 
 
-def looks(trials: int) -> None:
+def looks(trials: int, sizes: list[int]) -> None:
     """How often equal agents are told apart: after 3 seeds, and by whoever runs what it asks for and looks again."""
     print("| tasks | rate | told apart after 3 seeds, % | after the seeds it asked for too, % |\n"
           "| ---: | ---: | ---: | ---: |")
-    for tasks, rate in product((44, 100, 500), (0.1, 0.5)):
+    for tasks, rate in product(sizes, (0.1, 0.5)):
         first = second = 0
         for a, b in agents(tasks, (rate, rate), (0.7, 0.9, 3 + NEAR), trials):
             found = paired(upto(a, 3), upto(b, 3))
