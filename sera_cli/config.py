@@ -20,8 +20,8 @@ from sera_cli.knobs import Config as Config
 from sera_cli.knobs import flag_of, knobs, section
 from sera_cli.types import Value
 
-FILES = ("generate.demonstrations",)
-"""Knobs that name a file: a relative one is read from the folder of the project whose config says it."""
+FILES = ("generate.demonstrations", "eval.venv")
+"""Knobs that name a file or a folder: a relative one is read from the folder of the project whose config says it."""
 
 PLACES = ("student.model", "train.recipe")
 """Knobs that name something known or a place on disk; `./…`, `../…` and `~/…` are places."""

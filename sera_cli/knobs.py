@@ -248,6 +248,7 @@ class Eval(Value):
     image_activate: str = knob(
         "source /opt/miniconda3/bin/activate && conda activate testbed",
         "Bash that makes the environment of such an image active; `true` where it always is.")
+    venv: str = knob("", "A Python environment that has what the tests of replay tasks need. Empty: none is needed.")
     heldout: int = knob(
         5, "Functions in a hundred that no trajectory starts from, rounded, at least one: soft tasks are about them.",
         ge=1, le=50)

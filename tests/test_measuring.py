@@ -45,6 +45,12 @@ def test_a_card_tells_of_the_agent_first_and_how_it_does_beside_the_others() -> 
     assert agent.low < 0.875 < agent.high
 
 
+def test_one_task_tells_no_difference() -> None:
+    one = {"t1": (1.0, 0.5)}
+    _, base = measuring.evaluations({"": report(one), "base B": report(one)})
+    assert base.verdict == "one task tells no difference"
+
+
 def test_somebody_who_only_broke_is_named() -> None:
     with pytest.raises(ModelError, match=r"^all attempts of B on soft broke; mend that, then --retry-failed$"):
         measuring.evaluations({"": report(BETTER), "base B": report({"t1": (None, None)}, "B")})

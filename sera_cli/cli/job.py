@@ -200,7 +200,8 @@ def _risky(job: Job) -> list[str]:
     real = [] if job.rehearsing else ["teacher.model", "teacher.url", "teacher.flags", *unconfined]
     telling = ["train.report_to"] if job.config.train.report_to in ("wandb", "trackio") else []
     spending = ["cost.allow_unpriced"] if job.config.cost.allow_unpriced else []
-    return [*real, *spending, *telling, *opening(job.config)]
+    showing = ["eval.venv"] if job.config.eval.venv else []  # to whatever runs in the sandbox
+    return [*real, *spending, *telling, *showing, *opening(job.config)]
 
 
 def _must_isolate(job: Job) -> None:

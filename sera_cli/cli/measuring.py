@@ -2,6 +2,7 @@
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sera_cli.cli.job import Job
@@ -9,8 +10,6 @@ from sera_cli.console import board, say, show, table
 from sera_cli.errors import DataError, ModelError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sera_cli.evaluate.report import Report
     from sera_cli.types import AgentCard, Evaluation
 
@@ -19,6 +18,8 @@ ASKED = "exam.jsonl"
 
 TOY = 512
 """Tokens of a reply of the embedded student, which ends few of its own accord."""
+
+TOO_FEW = "one task tells no difference"
 
 Reports = Mapping[str, "Report"]
 """By who was measured: "" for the agent itself."""
@@ -72,7 +73,7 @@ def evaluations(reports: Reports) -> "tuple[Evaluation, ...]":
         found.append(Evaluation(
             who=who, bench=report.bench, score=report.score, tasks=told["tasks"], seeds=len(report.seeds),
             mean=told["mean"], low=told["interval"]["low"], high=told["interval"]["high"], sd=told["sd"],
-            verdict=beside.verdict if beside else "", digest=report.digest,
+            verdict=beside.verdict if beside else TOO_FEW if who else "", digest=report.digest,
         ))  # fmt: skip
     return tuple(found)
 
@@ -95,7 +96,7 @@ def screen(card: "AgentCard") -> None:
         say(PROXY, prose=True)
 
 
-def _soft(job: Job) -> "Path":
+def _soft(job: Job) -> Path:
     """The file with the project's soft tasks, written now where there are none, but for what the agent was taught."""
     from sera_cli import store
     from sera_cli.cli import soft, stages
@@ -116,7 +117,7 @@ def _soft(job: Job) -> "Path":
     return job.run.folder / ASKED
 
 
-def _contenders(job: Job, card: "AgentCard", tasks: "Path | None") -> dict[str, dict[str, str]]:
+def _contenders(job: Job, card: "AgentCard", tasks: Path | None) -> dict[str, dict[str, str]]:
     """Whom to ask, as `sera eval` is told it."""
     from sera_cli.agents.serving.stand import base_name
 
@@ -125,7 +126,7 @@ def _contenders(job: Job, card: "AgentCard", tasks: "Path | None") -> dict[str, 
     return found | ({f"teacher {job.teacher}": {"model": job.teacher}} if _affordable(job, tasks) else {})
 
 
-def _affordable(job: Job, tasks: "Path | None") -> bool:
+def _affordable(job: Job, tasks: Path | None) -> bool:
     """Whether the teacher is to be measured too. Says why not."""
     from sera_cli import profile
     from sera_cli.cli import money
@@ -157,7 +158,7 @@ def _left(job: Job) -> float:
     return max(0.0, job.config.cost.max - money.spent(job.run).all.usd) if job.config.cost.max else inf
 
 
-def _evaluated(job: Job, bench: str, tasks: "Path | None", who: dict[str, str]) -> "Report":
+def _evaluated(job: Job, bench: str, tasks: Path | None, who: dict[str, str]) -> "Report":
     """One of them, as `sera eval` does it: in a folder of `.sera/evals` that goes on where it was stopped."""
     from sera_cli.cli import evaluating, sitting
     from sera_cli.cli.evaluate import Wanted
@@ -165,7 +166,7 @@ def _evaluated(job: Job, bench: str, tasks: "Path | None", who: dict[str, str]) 
     wanted = Wanted(
         job.asked.repo, _flags(job), bench=bench, dataset=tasks, seeds=job.config.eval.seeds,
         limit=job.config.eval.limit, retry_failed=job.asked.retry_failed, agent=who.get("agent", ""),
-        model=who.get("model", ""),
+        model=who.get("model", ""), venv=Path(job.config.eval.venv) if job.config.eval.venv else None,
     )  # fmt: skip
     return (sitting.evaluate if bench == "soft" else evaluating.evaluate)(wanted)[1]
 
