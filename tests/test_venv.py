@@ -114,7 +114,7 @@ def test_a_link_to_the_python_has_the_packages_too(sandbox: Sandbox) -> None:
 def test_the_repository_is_one_commit_that_holds_the_traces_of_its_installation(sandbox: Sandbox) -> None:
     assert said(sandbox, "git log --all --oneline | wc -l; git tag; git remote; git status --short") == "1"
     assert said(sandbox, "git reflog; git fsck --no-progress | grep commit") == ""
-    assert said(sandbox, "cd .git && ls packed-refs ORIG_HEAD FETCH_HEAD logs 2>/dev/null") == ""
+    assert said(sandbox, "cd .git; ls packed-refs ORIG_HEAD FETCH_HEAD logs 2>/dev/null; cd ..") == ""
     assert said(sandbox, "cat tox.ini; git ls-files | grep -c egg-info") == "loud\n4"
     assert sandbox.diff() == ""
 
