@@ -167,6 +167,7 @@ def test_a_candidate_has_both_patches_and_what_its_author_wrote(repo: Path) -> N
 @pytest.mark.parametrize(("text", "reason"), [
     ("Fix it", ("says too little", "")),
     ("Bump numpy from 1.0 to 2.0", ("was made by a program", "")),
+    ("Add more unit tests for the mean\n\nOne of an empty list, so that it cannot fail again.", ("is about tests", "")),
     ('Revert "Count an empty list as something"\n\nThis reverts commit 0123.', ("takes another one back", "")),
 ])  # fmt: skip
 def test_a_change_that_nobody_could_be_asked_for_says_why(repo: Path, text: str, reason: tuple[str, str]) -> None:
@@ -178,6 +179,16 @@ def test_a_message_that_names_what_only_the_fix_has_tells_of_the_fix(repo: Path)
     commit(repo, f"{TITLE} See the new _guard_empty.", {
         **FIX, "shop/stats.py": f"def _guard_empty(values):\n    return not values\n\n\n{NEW}"})
     assert why(repo) == ("tells of the fix", "_guard_empty")
+
+
+def test_a_message_that_leaves_most_of_what_tests_use_untold_is_no_statement(repo: Path) -> None:
+    code = "".join(f"def {name}_of(values):\n    return 0\n\n\n" for name in ("mode", "range", "median", "spread"))
+    tests = f"from shop.more import *\n{TEST}" + "".join(
+        f"\n\ndef test_{name}():\n    assert {name}_of([]) == 0\n" for name in ("mode", "range", "median", "spread"))
+    commit(repo, TITLE, {"shop/more.py": code, "tests/test_stats.py": tests})
+    assert why(repo) == (
+        "leaves untold what its tests use", "shop/more.py, median_of, mode_of, range_of, spread_of")
+    assert only(repo, teaching=True).wanted == ("shop/more.py", "median_of", "mode_of", "range_of", "spread_of")
 
 
 def test_the_same_change_twice_is_one_task_and_a_hidden_file_none(repo: Path) -> None:

@@ -1,5 +1,6 @@
 """Which changes of the past may become tasks, by what can be told without running anything, and why others may not."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -7,12 +8,21 @@ from typing import NamedTuple
 from sera_cli import ignore
 from sera_cli import patch as patches
 from sera_cli.evaluate.replay.history import Change
-from sera_cli.evaluate.replay.leaks import fresh, leaks
+from sera_cli.evaluate.replay.leaks import Fresh, fresh, leaks, untold
 from sera_cli.evaluate.replay.splitting import Parts, split, touched
 from sera_cli.evaluate.replay.statement import Thread, finished, found
 from sera_cli.git import Checkout
 from sera_cli.types import Record, digest
-from sera_cli.wording import robot
+from sera_cli.wording import plain, robot
+
+UNTOLD = 3
+"""New names that tests may use and their author did not tell; they are added to the statement. Of more, nobody could
+know what they mean.
+"""
+
+_TESTING = re.compile(
+    r"^\W*tests?\b|^(add|extend|improve|fix|update|refactor|more|clean up|run)\w*\s+"
+    r"((more|some|missing|flaky|failing|the|an?|unit|regression|broken|new|all)\s+)*tests?\b", re.I)
 
 
 class Candidate(Record):
@@ -76,6 +86,8 @@ def _examined(checkout: Checkout, change: Change, is_test: Callable[[str], bool]
         return "was made by a program"
     if message.startswith('Revert "') or "\nThis reverts commit " in message:
         return "takes another one back"
+    if _TESTING.match(plain(message)[0]):
+        return "is about tests"
     if hidden and _hidden(checkout, change, hidden):
         return f"touches what {ignore.NAME} hides"
     return split(checkout, change.base, change.commit, is_test)
@@ -91,15 +103,22 @@ def _stated(
     """The change with its statement, or why there is none, with what it tells after a colon."""
     told = found(change, parts, threads)
     new = fresh(checkout, change.base, parts)
-    if not teaching:
-        if told is None:
-            return "says too little"
-        if seen := leaks(told[0], new):
-            return f"tells of the fix: {', '.join(seen)[:200]}"
-    kept = told if told and (not teaching or (told[1] == "issue" and not leaks(told[0], new))) else None
+    wanting = _wanting(told[0], new) if told else "says too little"
+    if wanting and not teaching:
+        return wanting
+    kept = told if told and not wanting and (told[1] == "issue" or not teaching) else None
     return Candidate(
         id=digest([change.base, parts.patch, parts.test_patch]), commit=change.commit, base=change.base,
         created=datetime.fromtimestamp(change.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), messages=change.messages,
         parts=parts, statement=finished(kept[0], new) if kept else "", source=kept[1] if kept else "",
         wanted=new.wanted,
     )  # fmt: skip
+
+
+def _wanting(statement: str, new: Fresh) -> str:
+    """Why something that was written with a change is no statement of a task; empty where it is one."""
+    if seen := leaks(statement, new):
+        return f"tells of the fix: {', '.join(seen)[:200]}"
+    if len(missing := untold(statement, new)) > UNTOLD:
+        return f"leaves untold what its tests use: {', '.join(missing)[:200]}"
+    return ""

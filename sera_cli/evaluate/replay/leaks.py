@@ -5,6 +5,7 @@ It knows words, and no meaning: prose that describes the fix without naming anyt
 
 import re
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from sera_cli import patch as patches
@@ -16,6 +17,7 @@ from sera_cli.plumbing import listed, reason, run
 _WORD = re.compile(r"[^\W\d]\w{2,}")
 _QUOTED = re.compile(r"\"([^\"\\\n]{12,200})\"|'([^'\\\n]{12,200})'|`([^`\\\n]{12,200})`")
 _COMMENT = re.compile(r"^\s*(#|//|/?\*|\"\"\"|''').*$|\s(#|//)\s.*$")
+_IMPORT = re.compile(r"\b(import|require|use|include|from)\b")
 _SYNTAX = re.compile(r"[=(){}\[\];<>]")
 SHORTEST = 12
 """Characters of a line of code, without its spaces, from which on it tells something."""
@@ -24,7 +26,8 @@ SHORTEST = 12
 class Fresh(NamedTuple):
     """What a fix brings that the repository does not have: words and lines of code, and paths of new files.
 
-    `wanted` are the names and texts of it that the tests use too: what they test cannot be met without them.
+    `wanted` is what of it the tests use too: files that they import, names, texts. Nobody can meet them who does not
+    know these.
     """
 
     words: frozenset[str]
@@ -45,12 +48,13 @@ def fresh(checkout: Checkout, base: str, parts: Parts) -> Fresh:
     names = [word for word in sorted(words) if _is_used(word, tested) and any(_is_used(word, line) for line in code)]
     texts = _said(added, _added(test_patch))
     missing = set(texts) - _there(checkout, base, texts, word=False)
+    files = {file.new for file in patches.read(patch).files if not file.old}
+    imported = {path for path in files if _is_imported(path, _added(test_patch))}
     lines = {_bare(line) for line in code} - {_bare(line) for line in [*_kept(patch), *_added(test_patch), *public]}
     return Fresh(
         frozenset(words - {word for line in public for word in _WORD.findall(line)}),
         frozenset(line for line in lines if len(line) >= SHORTEST and _SYNTAX.search(line)),
-        frozenset(file.new for file in patches.read(patch).files if not file.old),
-        (*names, *(text for text in texts if text in missing)),
+        frozenset(files - imported), (*sorted(imported), *names, *(text for text in texts if text in missing)),
     )
 
 
@@ -110,6 +114,18 @@ def _is_used(word: str, code: str) -> bool:
     return bool(re.search(
         rf"(?<=[.@]){name}\b|\b{name}\s*[(=:]|[\"'`]{name}[\"'`]|"
         rf"\b(import|class|def|func|fn|function|type|struct|const)\b[^\n]*\b{name}\b", code))
+
+
+def _is_imported(path: str, lines: Iterable[str]) -> bool:
+    """Whether tests import a file: a line about importing has its name, or that of its folder, where it stands for it.
+
+    >>> _is_imported("shop/stats.py", ["from shop.stats import mean"])
+    True
+    """
+    pure = PurePosixPath(path)
+    name = pure.parent.name if pure.stem in ("__init__", "index", "mod") else pure.stem
+    word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)") if name else None
+    return any(_IMPORT.search(line) and word.search(line) for line in lines) if word else False
 
 
 def _is_told(word: str, statement: str) -> bool:
