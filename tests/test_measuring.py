@@ -129,8 +129,9 @@ def test_specialize_ends_with_base_agent_and_teacher_at_the_same_tasks(
     captured = capsys.readouterr()
     assert [file.read_bytes() for file in solved] == before
     assert registry.find(home("data"), "timesheet") == card
-    rows = [line.split()[:3] for line in captured.out.splitlines()[-4:]]
-    assert rows[:2] == [["model", "bench", "recall"], ["timesheet@1", "soft", "0.000"]]
+    rows = captured.out.splitlines()[-5:]
+    assert rows[0] == "soft, 2 tasks, 2 seeds"
+    assert [row.split()[:3] for row in rows[1:3]] == [["model", "mean", "recall"], ["timesheet@1", "0.000", "0.000"]]
     assert "Recall is a proxy: " in captured.err
     assert sera("agents", "show", "timesheet") == 0
     assert "soft, teacher rehearsal" in capsys.readouterr().out

@@ -180,7 +180,7 @@ def lines(card: "AgentCard") -> list[tuple[str, str]]:
 
 
 def in_words(one: "Evaluation") -> str:
-    """What came of a benchmark: `recall 0.412 (95 % 0.350 to 0.474), 44 tasks, 3 seeds, sd 0.012; better`."""
+    """What came of a benchmark: `recall 0.412 (95 % 0.350 to 0.474), tasks 44, seeds 3, sd 0.012`."""
     spread = "" if one.sd is None else f", sd {one.sd:.3f}"
-    known = f"{one.score} {one.mean:.3f} (95 % {one.low:.3f} to {one.high:.3f}), {one.tasks} tasks, {one.seeds} seeds"
+    known = f"{one.score} {one.mean:.3f} (95 % {one.low:.3f} to {one.high:.3f}), tasks {one.tasks}, seeds {one.seeds}"
     return known + spread + (f"; the agent beside it: {one.verdict}" if one.verdict else "")

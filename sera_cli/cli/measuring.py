@@ -78,21 +78,24 @@ def evaluations(reports: Reports) -> "tuple[Evaluation, ...]":
     return tuple(found)
 
 
-def screen(card: "AgentCard") -> None:
-    """What was measured, as a table."""
+def screen(card: "AgentCard", bench: str) -> None:
+    """What was measured on a benchmark, as a table."""
+    from sera_cli.cli.evaluate import counted
     from sera_cli.evaluate.soft import PROXY
 
-    if not card.evaluations:
+    found = [one for one in card.evaluations if one.bench == bench]
+    if not found:
         return
-    score = card.evaluations[0].score
+    first, agent = found[0], f"{card.name}@{card.version}"
     rows = [
-        (one.who or f"{card.name}@{card.version}", one.bench, f"{one.mean:.3f}", f"{one.low:.3f} to {one.high:.3f}",
-         "" if one.sd is None else f"{one.sd:.3f}", one.tasks, one.seeds, one.verdict)
-        for one in card.evaluations
+        (one.who or agent, f"{one.mean:.3f}", f"{one.low:.3f} to {one.high:.3f}",
+         "" if one.sd is None else f"{one.sd:.3f}", one.verdict)
+        for one in found
     ]  # fmt: skip
-    columns = ("model", "bench", score, "95 % over tasks", "sd", "tasks", "seeds", "the agent beside it")
-    show(table(columns, rows, right=(score, "sd")))
-    if score == "recall":
+    show(f"{bench}, {counted(first.tasks, 'task')}, {counted(first.seeds, 'seed')}")
+    score = "mean recall" if first.score == "recall" else first.score
+    show(table(("model", score, "95 % over tasks", "sd", f"{agent} beside it"), rows, right=(score, "sd")))
+    if first.score == "recall":
         say(PROXY, prose=True)
 
 

@@ -79,7 +79,7 @@ def close(job: Job, outcome: Outcome) -> None:
     if outcome.trained:
         curve.tell(job.run)
     if outcome.card and job.config.eval.after and not job.asked.json:
-        measuring.screen(outcome.card)
+        measuring.screen(outcome.card, measuring.bench_of(job))
     if outcome.card:
         agent = f"{outcome.card.name}@{outcome.card.version}"
         say(f"Agent {agent} is registered. Next:")
