@@ -41,17 +41,18 @@ class VenvPlace:
         self._known: dict[str, Made | Unprepared] = {}
 
     def prepare(self, instance: Instance) -> str:
-        _, made = self._environment(instance)
+        specified, made = self._environment(instance)
         try:
-            with self._held(instance):
+            with self._held(instance, specified, made):
                 return made.digest
         except DataError as error:
-            raise Unprepared(str(error)) from error
+            raise Unprepared(f"{instance.instance_id}: {error}") from error
 
     def sandbox(self, instance: Instance) -> Sandbox:
         specified, made = self._environment(instance)
         terms = environments.use(self._terms, self._folder(specified), made)
-        return Standing(partial(self._held, instance), lambda base: BubblewrapSandbox(base, None, terms, self._shared))
+        held = partial(self._held, instance, specified, made)
+        return Standing(held, lambda base: BubblewrapSandbox(base, None, terms, self._shared))
 
     def script(self, instance: Instance) -> str:
         specified = self._specified(instance)
@@ -96,9 +97,8 @@ class VenvPlace:
     def _folder(self, specified: Specification) -> Path:
         return self._cache / "venvs" / specified.digest
 
-    def _held(self, instance: Instance) -> AbstractContextManager[Path]:
+    def _held(self, instance: Instance, specified: Specification, made: Made) -> AbstractContextManager[Path]:
         """The repository at the instance's commit with the traces of its installation, as one commit."""
-        specified, made = self._environment(instance)
         name = f"{instance.base_commit[:16]}-{specified.digest}"
         return self._bases.held(name, partial(self._lay_out, instance, specified, made))
 
