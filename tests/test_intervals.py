@@ -76,12 +76,12 @@ def test_the_same_scores_have_the_same_interval() -> None:
 
 
 def test_further_seeds_are_told_by_the_spread_within_tasks() -> None:
-    """Two tasks of a hundred came out differently: 1/3 + 1/3 of variance, and .5 for doubt, over 3 seeds."""
+    """Two tasks of a hundred came out differently: 1/3 + 1/3 of variance, and .3 for doubt, over 3 seeds."""
     rows = {str(task): dict.fromkeys(range(3), float(task < 50)) for task in range(98)}
     rows |= {"x": {0: 1.0, 1: 0.0, 2: 0.0}, "y": {0: 1.0, 1: 1.0, 2: 0.0}}
     found = over_seeds(rows)
     assert found
-    assert found.high - found.low == pytest.approx(2 * 1.972 * ((2 / 3 + 0.5) / 3) ** 0.5 / 100, rel=1e-3)
+    assert found.high - found.low == pytest.approx(2 * 1.972 * ((2 / 3 + 0.3) / 3) ** 0.5 / 100, rel=1e-3)
 
 
 def test_of_one_seed_nothing_is_known_about_others() -> None:

@@ -27,9 +27,9 @@ DOUBT = 0.25
 none at all where the rate is near 0 or 1.
 """
 
-FLIPS = 0.5
-"""Added to the noise of all tasks together: that of two more whose attempts come out like a coin. A few tasks may show
-the same result three times by chance.
+FLIPS = 0.3
+"""Added to the noise of all tasks together: a little more than that of one task whose attempts fall like a coin. A few
+tasks may show the same result three times by chance.
 """
 
 
