@@ -130,6 +130,20 @@ def test_two_evaluations_of_one_agent_are_told_apart_by_their_names(project: Pat
     assert capsys.readouterr().out.splitlines()[0] == "| tiny | shop@2, first | shop@2, second |"
 
 
+def test_a_report_that_cannot_be_read_is_in_nobodys_way(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", *BASE, model="shop@2")
+    evaluated(project, "torn", *BASE).write_text("{")
+    assert sera("compare", "shop") == 0
+    assert sera("compare", "torn") == 1
+    assert f"{project / '.sera' / 'evals' / 'torn' / 'report.json'}: not the report" in capsys.readouterr().err
+
+
+def test_seeds_are_counted_though_no_task_has_them_all(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", "1-0", "-11", "00-")
+    assert sera("compare", "base") == 0
+    assert cells(capsys.readouterr().out)["tasks"] == ["3 with 3 seeds"]
+
+
 def test_the_project_is_the_one_around_this_folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluated(project, "base", *BASE)
     (project / "deep" / "down").mkdir(parents=True)

@@ -76,26 +76,36 @@ def file(spec: str, evals: Path) -> Path:
 
     for place in (evals / spec, Path(spec)):
         if (place / NAME).is_file():
-            return (place / NAME).absolute()
+            return (place / NAME).resolve()
         if place.is_dir():
             raise DataError(f"has no {NAME}: the evaluation has not come to an end; go on with sera eval", place)
     if Path(spec).is_file():
-        return Path(spec).absolute()
+        return Path(spec).resolve()
     return newest(spec, evals)
 
 
 def newest(agent: str, evals: Path) -> Path:
     """The report of the newest evaluation of an agent."""
-    from sera_cli.evaluate.report import NAME, read
+    from sera_cli.evaluate.report import NAME
 
     there = sorted(evals.glob(f"*/{NAME}"), key=lambda place: (place.stat().st_mtime, place.parent.name))
-    models = {place: read(place).model for place in there}
-    mine = [place for place in there if agent in (models[place], models[place].partition("@")[0])]
+    models = {place: model for place in there if (model := of_model(place))}
+    mine = [place for place, model in models.items() if agent in (model, model.partition("@")[0])]
     if mine:
-        return mine[-1].absolute()
-    known = ", ".join([*(place.parent.name for place in there), *sorted(set(models.values()))])
+        return mine[-1].resolve()
+    known = ", ".join([*(place.parent.name for place in models), *sorted(set(models.values()))])
     what = f"there are {known}" if known else "make one with: sera eval"
     raise ConfigError(f"no evaluation is called {agent!r}, and none is of such an agent; {what}")
+
+
+def of_model(place: Path) -> str:
+    """Who was evaluated; empty for a report that cannot be read, which nobody asked for by its name."""
+    from sera_cli.evaluate.report import read
+
+    try:
+        return read(place).model
+    except DataError:
+        return ""
 
 
 def lines(found: "Comparison") -> "list[tuple[str, ...]]":
@@ -122,8 +132,7 @@ def between(side: "Side", what: str) -> str:
 
 
 def tried(side: "Side") -> str:
-    seeds = len(side.summary["seeds"])
-    return f"{side.summary['tasks']} with {seeds} seed{'' if seeds == 1 else 's'}"
+    return f"{side.summary['tasks']} with {_count(side.seeds, 'seed')}"
 
 
 def passed(sides: "tuple[Side, ...]") -> "Iterator[tuple[str, ...]]":

@@ -13,15 +13,16 @@ from sera_cli.types import Value
 
 
 class Side(Value):
-    """One evaluation. `steps`, `prompt` and `completion` tokens are means of its rollouts, None where patches that
-    others made were graded; `dollars` is the sum, None where nobody knows a price. What did not count is `infra`, in
-    attempts, and `unvalidated`, in tasks.
+    """One evaluation, with so many `seeds` that counted. `steps`, `prompt` and `completion` tokens are means of its
+    rollouts, None where patches that others made were graded; `dollars` is the sum, None where nobody knows a price.
+    What did not count is `infra`, in attempts, and `unvalidated`, in tasks.
     """
 
     name: str
     bench: str
     digest: str
     score: str
+    seeds: int
     summary: dict[str, Any]
     steps: float | None
     prompt: float | None
@@ -67,6 +68,7 @@ def side(name: str, report: Report) -> Side:
     ran = [one for one in results if one.exit]
     return Side(
         name=name, bench=report.bench, digest=report.digest, score=report.score,
+        seeds=len({seed for row in report.results.values() for seed, one in row.items() if one.score is not None}),
         summary=summary(report.model_dump()["results"], score=report.score),
         steps=_mean([one.steps for one in ran]), prompt=_mean([one.tokens.prompt for one in ran]),
         completion=_mean([one.tokens.completion for one in ran]), dollars=_sum(ran),

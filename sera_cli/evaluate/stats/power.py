@@ -78,7 +78,7 @@ def tasks_for(difference: float, of: Spread, seeds: float) -> int | None:
     if abs(difference) < LEAST:
         return None
     least = of.over(seeds) * (_reach(inf) / difference) ** 2
-    return ceil(of.over(seeds) * (_reach(max(least, FEWEST)) / difference) ** 2)
+    return max(FEWEST, ceil(of.over(seeds) * (_reach(max(least, FEWEST)) / difference) ** 2))
 
 
 def _reach(tasks: float) -> float:
