@@ -55,7 +55,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository whose benchmark was built, as run `r`; not to be written to."""
     os.environ["SERA_HOME"] = str(tmp_path_factory.mktemp("home"))
     folder = past(tmp_path_factory.mktemp("built") / "shop")
-    assert build(folder, "--runs", 2, "--run", "r", "-j", 2) == 0
+    assert build(folder, *HERE, "--runs", 2, "--run", "r", "-j", 2) == 0
     return folder
 
 
@@ -79,6 +79,10 @@ def writer() -> Iterator[Server]:
 
 def build(*arguments: object) -> int:
     return door.run(["bench", "build", *map(str, arguments)])
+
+
+HERE = ("--venv", sys.prefix)
+"""The environment of these tests: it has pytest."""
 
 
 def found(capsys: Captured) -> dict[str, Any]:
@@ -125,7 +129,7 @@ def test_a_task_is_read_as_any_benchmark_and_its_own_script_runs_it(built: Path,
 
 
 def test_the_screen_tells_the_yield_every_reason_and_what_comes_next(again: Path, capsys: Captured) -> None:
-    assert build(again, "--runs", 2, "--run", "r") == 0
+    assert build(again, *HERE, "--runs", 2, "--run", "r") == 0
     said = capsys.readouterr()
     lines = [" ".join(line.split()) for line in said.out.splitlines()]
     assert lines[:4] == [
@@ -133,12 +137,12 @@ def test_the_screen_tells_the_yield_every_reason_and_what_comes_next(again: Path
         "1 became tasks"]
     assert f"{git(again, 'rev-parse', 'HEAD~2')[:10]} no test fails before it and passes after it" in lines
     assert any(line.startswith("1 task, 33 % of the changes, in ") for line in lines)
-    assert f"sera eval --agent NAME --bench replay -C {again} --environment local" in said.err
+    assert f"sera eval --agent NAME --bench replay -C {again} --environment local --venv {sys.prefix}" in said.err
     assert "the last 200 commits are looked at" in " ".join(said.err.split())
 
 
 def test_what_was_tried_is_not_tried_again(built: Path, again: Path, capsys: Captured) -> None:
-    assert build(again, "--runs", 2, "--run", "r", "--json") == 0
+    assert build(again, *HERE, "--runs", 2, "--run", "r", "--json") == 0
     told = found(capsys)
     assert (told["changes"], told["tasks"], told["instances"]) == (3, 1, [f"local__shop-{told['commit'][:10]}"])
     assert told["left_out"] == {"changes no tests": 1, "no test fails before it and passes after it": 1}
@@ -151,7 +155,7 @@ def test_what_a_killed_build_was_at_is_tried_again_and_the_rest_counts(built: Pa
     file = again / ".sera" / "bench" / "r" / "tried.jsonl"
     header, first, second = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(header + first + second[:40])
-    assert build(again, "--runs", 2, "--run", "r") == 0
+    assert build(again, *HERE, "--runs", 2, "--run", "r") == 0
     now, before = trials(again), trials(built)
     assert {id_: one.tried for id_, one in now.items()} == {id_: one.tried for id_, one in before.items()}
     assert sum(now[id_] == before[id_] for id_ in now) >= 1
@@ -159,12 +163,12 @@ def test_what_a_killed_build_was_at_is_tried_again_and_the_rest_counts(built: Pa
 
 
 def test_a_run_of_other_settings_is_another(again: Path, capsys: Captured) -> None:
-    assert build(again, "--runs", 1, "--run", "r") == 2
+    assert build(again, *HERE, "--runs", 1, "--run", "r") == 2
     assert "run r was begun with other settings: runs (was 2, now 1)" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_limit_stops_at_so_many_tasks(again: Path, capsys: Captured) -> None:
-    assert build(again, "--runs", 2, "--run", "r", "--limit", 1, "--json") == 0
+    assert build(again, *HERE, "--runs", 2, "--run", "r", "--limit", 1, "--json") == 0
     told = found(capsys)
     assert (told["tasks"], told["left_out"]) == (1, {"changes no tests": 1, "not tried: --limit was reached": 1})
 
@@ -174,7 +178,7 @@ def test_a_teacher_writes_what_is_wanting_and_is_asked_again_where_it_tells_of_t
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     commit(repo, "Default", GOLD)
-    asked = (repo, "--last", 1, "--runs", 1, "--teacher", "openai:any", "--teacher-url", writer.url, "--json")
+    asked = (repo, "--last", 1, *HERE, "--runs", 1, "--teacher", "openai:any", "--teacher-url", writer.url, "--json")
     assert build(*asked) == 0
     assert found(capsys)["tasks"] == 1
     (row,) = rows(repo / ".sera" / "bench" / "replay.jsonl")
@@ -196,7 +200,7 @@ def test_issues_are_read_as_githubs_api_gives_them(repo: Path, tmp_path: Path, c
     ]))
     commit(repo, "Back", {path: START[path] for path in FIX})
     commit(repo, "Guard (#8)", FIX)
-    assert build(repo, "--last", 1, "--runs", 1, "--issues", issues, "--json") == 0
+    assert build(repo, "--last", 1, *HERE, "--runs", 1, "--issues", issues, "--json") == 0
     (row,) = rows(Path(found(capsys)["out"]))
     assert (row["problem_statement"], row["replay"]["statement"]) == (f"Mean fails\n\n{body}", "issue")
 
@@ -239,6 +243,23 @@ def test_what_cannot_be_is_said_in_a_line_and_nothing_is_tried(
     assert build(repo, *arguments) in (1, 2)
     assert said in " ".join(capsys.readouterr().err.split())
     assert not list((repo / ".sera").glob("bench/*/tried.jsonl"))
+
+
+def test_the_environment_in_the_checkout_is_taken_unless_the_repository_brings_it(
+    repo: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    ran = tmp_path / "ran"
+    python = repo / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\ntouch {ran}\nexit 1\n")
+    python.chmod(0o755)
+    assert build(repo, "--last", 1) == 1
+    assert f"{repo / '.venv'} has no bin/python that runs" in " ".join(capsys.readouterr().err.split())
+    assert ran.exists()
+    ran.unlink()
+    commit(repo, "Only code again", {"shop/stats.py": OLD})
+    assert build(repo, "--last", 1) == 1
+    assert not ran.exists()
 
 
 def test_a_repository_without_tests_says_what_to_name(tmp_path: Path, capsys: Captured) -> None:

@@ -1,7 +1,7 @@
 """What a benchmark of a repository's past is built from: settled and checked before anything is written."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,8 @@ def plan_of(wanted: Wanted) -> Plan:
     if teacher == "rehearsal":
         raise ConfigError("a rehearsal writes no statements of changes; name a teacher, or leave out --teacher")
     threads = _threads(wanted.issues)
+    if runner.language == "python" and not (wanted.venv or found.config.env.network):
+        wanted = replace(wanted, venv=_beside(checkout))
     decides = _decides(wanted, found.config, checkout, runner.name) | {
         "repo": repo, "since": since, "last": last, "teacher": teacher, "issues": digest(threads) if threads else ""}
     job = _job(wanted, found.config, checkout, teacher, decides)
@@ -62,6 +64,20 @@ def plan_of(wanted: Wanted) -> Plan:
     must_be_the_users([*risky, *opening(found.config)], found.origins, checkout, wanted.repo)
     offline.keep(found.config.privacy.offline, addresses(job), building=found.config.env.network)
     return Plan(wanted, job, repo, since, last, runner, threads)
+
+
+def _beside(checkout: "Checkout") -> Path | None:
+    """The environment that lies in the checkout, as many tools make it; not one that the repository brings: its
+    programs are run to be known.
+    """
+    from sera_cli.plumbing import run
+
+    for name in (".venv", "venv"):
+        folder = checkout.root / name
+        if (folder / "bin" / "python").exists() and not run(checkout.root, "ls-files", "--", name).stdout:
+            say(f"tests run in {folder}")
+            return folder
+    return None
 
 
 def _decides(wanted: Wanted, config: "Config", checkout: "Checkout", runner: str) -> dict[str, Any]:
