@@ -83,6 +83,16 @@ def test_parts_of_a_run_go_unless_somebody_works_in_it(place: Path) -> None:
     assert not parts[0].exists() and parts[1].exists()
 
 
+def test_parts_of_evaluations_and_benchmarks_go_too(place: Path) -> None:
+    own = place / "project" / ".sera"
+    parts = [own / "bench" / ".soft.jsonl.999999999.part", own / "bench" / "soft-1" / ".x.1.part",
+             own / "evals" / "swe" / ".report.json.2.part"]
+    for part in (*parts, own / "bench" / f".soft.jsonl.{os.getpid()}.part"):
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text("half")
+    assert sorted(cleaned(place / "project")["removed"]["part"]) == sorted(map(str, parts))
+
+
 def test_parts_elsewhere_go_when_nobody_can_be_writing_them(place: Path) -> None:
     cache = place / "home" / "cache" / "students"
     cache.mkdir(parents=True)

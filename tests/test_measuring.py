@@ -13,10 +13,13 @@ from sera_cli.agents import registry
 from sera_cli.cli import measuring
 from sera_cli.cli.job import Job, open_job
 from sera_cli.cli.options import ask
+from sera_cli.cli.soft import place
 from sera_cli.config import home
 from sera_cli.errors import ModelError
 from sera_cli.evaluate.report import Report, Result
+from sera_cli.evaluate.soft import Exam, write
 from sera_cli.evaluate.stats.summary import summary
+from tests.rollouts import task
 from tests.students import FULL, reader
 
 Captured = pytest.CaptureFixture[str]
@@ -91,6 +94,20 @@ def test_a_teacher_is_measured_where_that_can_be_paid(
     tasks = tmp_path / "exam.jsonl"
     tasks.write_text("{}\n" * 101)
     assert measuring._affordable(made, tasks) is asked
+    assert told in capsys.readouterr().err
+
+
+def test_a_dry_run_tells_what_measuring_takes(job: Callable[..., Job], capsys: Captured) -> None:
+    made = job("eval.seeds=5", teacher="openai:glm-4.6", student="rehearsal")
+    ahead = measuring.ahead(made)
+    assert (ahead["bench"], ahead["tasks"], ahead["seeds"], ahead["attempts"]) == ("soft", 100, 5, 500)
+    spared = measuring.ahead(job("eval.seeds=5", "eval.teacher=no", teacher="openai:glm-4.6", student="rehearsal"))
+    assert ahead["usd"] > spared["usd"] > 0
+    written = place(made)
+    write(written, Exam(tasks=(task("t1", gold="+y\n"), task("t2", gold="+z\n")), about={}))
+    assert measuring.ahead(job())["tasks"] == 2
+    assert sera("specialize", made.checkout.root, "--evaluate", "--dry-run", "--set", "eval.seeds=2") == 0
+    told = "evaluate   soft, 2 tasks, 2 seeds: 4 rollouts by each of base, agent and teacher, $0.00 of API calls for"
     assert told in capsys.readouterr().err
 
 

@@ -129,13 +129,19 @@ KINDS = (
 
 
 def abandoned(project: Path) -> Iterator[Path]:
-    """Parts of files and folders that were never put in place: those of the project's runs, of agents and caches."""
+    """Parts of files and folders that were never put in place: those of the project's runs, evaluations and benchmarks,
+    of agents and caches.
+    """
     from sera_cli.cli.runs import runs
     from sera_cli.config import home
-    from sera_cli.runs import holder
+    from sera_cli.config import project as root_of
+    from sera_cli.runs import Run, holder
 
-    for run in runs(project):
+    own = root_of(project) / ".sera"
+    folders = [place for kind in ("evals", "bench") for place in sorted((own / kind).glob("*")) if place.is_dir()]
+    for run in (*runs(project), *(Run(folder=folder) for folder in folders)):
         yield from () if holder(run) else sorted(run.folder.glob(".*.part"))
+    yield from filter(_nobodys, sorted((own / "bench").glob(".*.part")))
     for place in (home("data"), home("cache")):
         for part in filter(_nobodys, sorted(place.rglob(".*.part"))):
             if part.is_symlink():  # it tells of a folder elsewhere

@@ -10,6 +10,7 @@ from math import sqrt
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sera_cli.cli import measuring
 from sera_cli.cli.job import Job
 from sera_cli.console import document, say
 
@@ -84,6 +85,8 @@ def ahead(job: Job, verb: str) -> dict[str, Any]:
     plan["disk"] += sum(len(store.line(function)) for function in found)
     if verb == "train":
         plan |= _trained(job)
+    if verb in TRAINING and job.config.eval.after:
+        plan["evaluate"] = measuring.ahead(job)
     if verb in TRAINING and job.student != "rehearsal":
         plan["gpu_hours"] = round(plan["gpu_hours"] + _training(plan), 2)
     return plan
@@ -247,7 +250,7 @@ def _rows(plan: dict[str, Any]) -> list[tuple[str, str]]:
     from sera_cli.harness.money.spend import short
 
     if plan["verb"] == "train":
-        return _taught(plan)
+        return _taught(plan) + _measured(plan)
     tokens, done = plan["tokens"], plan.get("done", {"rollouts": 0, "usd": 0.0})
     usd = "unpriced" if plan["usd"] is None else f"${plan['usd']:,.2f} of API calls"
     kinds = f": {plan['first']:,} first, {plan['second']:,} second" if "first" in plan else ""
@@ -268,7 +271,15 @@ def _rows(plan: dict[str, Any]) -> list[tuple[str, str]]:
             ("time to go", "unknown" if plan["seconds"] is None else str(timedelta(seconds=plan["seconds"]))),
             ("going by", plan["from"]),
         ]
-    return rows
+    return rows + _measured(plan)
+
+
+def _measured(plan: dict[str, Any]) -> list[tuple[str, str]]:
+    if not (found := plan.get("evaluate")):
+        return []
+    usd = "of unknown cost" if found["usd"] is None else f"${found['usd']:,.2f} of API calls for the teacher's part"
+    return [("evaluate", "{bench}, {tasks} tasks, {seeds} seeds: ".format(**found)
+             + f"{found['attempts']:,} rollouts by each of base, agent and teacher, {usd}")]
 
 
 def _taught(plan: dict[str, Any]) -> list[tuple[str, str]]:

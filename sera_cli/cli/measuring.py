@@ -11,6 +11,7 @@ from sera_cli.errors import DataError, ModelError
 
 if TYPE_CHECKING:
     from sera_cli.evaluate.report import Report
+    from sera_cli.profile import Profile
     from sera_cli.types import AgentCard, Evaluation
 
 ASKED = "exam.jsonl"
@@ -48,6 +49,23 @@ def note(agent: str, report: "Report") -> None:
 
     card = registry.measured(home("data"), chosen(agent), evaluations({"": report}))
     say(f"noted in the card of {card.name}@{card.version}")
+
+
+def ahead(job: Job) -> dict[str, Any]:
+    """What would be measured, for a dry run. `usd` is for the teacher, writing soft tasks included; None: unknown."""
+    from sera_cli.cli import money, soft
+    from sera_cli.types import Usage
+
+    bench, seeds = bench_of(job), job.config.eval.seeds
+    there = bench == "replay" or soft.place(job).exists()
+    tasks = _count(job, soft.place(job) if bench == "soft" else None) if there else soft.wanted(job)
+    known, price = _learnt(job), money.price(job)
+    asked = known.reproduced.used(tasks * seeds) if job.config.eval.teacher != "no" else Usage()
+    writing = Usage() if there else known.explored.used(tasks) + known.issues.used(tasks)
+    return {
+        "bench": bench, "tasks": tasks, "seeds": seeds, "attempts": tasks * seeds,
+        "usd": None if price is None else round(price.of(asked + writing), 2),
+    }  # fmt: skip
 
 
 def bench_of(job: Job) -> str:
@@ -131,10 +149,7 @@ def _contenders(job: Job, card: "AgentCard", tasks: Path | None) -> dict[str, di
 
 def _affordable(job: Job, tasks: Path | None) -> bool:
     """Whether the teacher is to be measured too. Says why not."""
-    from sera_cli import profile
     from sera_cli.cli import money
-    from sera_cli.cli.forecast import learnt
-    from sera_cli.cli.runs import count
 
     price, wanted = money.price(job), job.config.eval
     if wanted.teacher != "auto":
@@ -142,14 +157,29 @@ def _affordable(job: Job, tasks: Path | None) -> bool:
     if price is None:
         say(f"note: nobody has said what {job.teacher} costs, so it is not measured; see eval.teacher", prose=True)
         return False
-    file = tasks or job.run.folder.parent.parent / "bench" / "replay.jsonl"
-    attempts = wanted.seeds * min(count(file) + (tasks is None), wanted.limit or 10**9)
-    usd = price.of(learnt(job, profile.of(job.run))[0].reproduced.used(attempts))
+    usd = price.of(_learnt(job).reproduced.used(wanted.seeds * _count(job, tasks)))
     if usd <= (left := _left(job)):
         return True
     say(f"note: {job.teacher} is not measured: that is about ${usd:.2f}, and ${left:.2f} are left; see eval.teacher",
         prose=True)
     return False
+
+
+def _learnt(job: Job) -> "Profile":
+    """What a rollout of the teacher takes, as far as anybody knows."""
+    from sera_cli import profile
+    from sera_cli.cli.forecast import learnt
+
+    return learnt(job, profile.of(job.run))[0]
+
+
+def _count(job: Job, tasks: Path | None) -> int:
+    """How many tasks there are in a file of soft ones, else in replay."""
+    from sera_cli.cli.runs import count
+    from sera_cli.cli.soft import place
+
+    there = count(tasks) if tasks else count(place(job).with_name("replay.jsonl")) + 1  # that has no header
+    return min(there, job.config.eval.limit or there)
 
 
 def _left(job: Job) -> float:

@@ -45,6 +45,11 @@ def exam(job: Job, board: Board, *, charged: Job | None = None) -> "Exam":
     return read(path, job.config.eval.limit)
 
 
+def wanted(job: Job) -> int:
+    """How many tasks are to be written."""
+    return job.config.eval.limit or (WANTED_REHEARSED if job.rehearsing else WANTED)
+
+
 def told(made: "Exam") -> str:
     """What the tasks are, in a sentence."""
     about = made.about
@@ -66,12 +71,12 @@ def _write(job: Job, board: Board, charged: Job | None, path: Path) -> None:
 
     settings = job.generation
     here = replace(job, run=Run(folder=path.with_name(f"soft-{digest(settings, 6)}")))
-    wanted = job.config.eval.limit or (WANTED_REHEARSED if job.rehearsing else WANTED)
+    most = wanted(job)
     with held(here.run):
         stages.mine(here, board)
         todo = [*tasks(stages.functions(here), job.checkout.name, job.checkout.commit, settings["seed"], heldout=True)]
-        with stages.pipeline(here, board, lambda spent: _watched(board, wanted, spent), charged=charged) as made:
-            found = written(made, todo, wanted)
+        with stages.pipeline(here, board, lambda spent: _watched(board, most, spent), charged=charged) as made:
+            found = written(made, todo, most)
         if not found:
             raise DataError(f"no soft task came of {_count(todo)} functions held out; {_more(todo)}", here.run.folder)
         about = {
@@ -79,8 +84,8 @@ def _write(job: Job, board: Board, charged: Job | None, path: Path) -> None:
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
         }  # fmt: skip
         write(path, Exam(tasks=found, about=about))
-    if len(found) < wanted and not job.rehearsing:
-        say(f"note: {len(found)} soft tasks of the {wanted} wanted; {_more(todo)}", prose=True)
+    if len(found) < most and not job.rehearsing:
+        say(f"note: {len(found)} soft tasks of the {most} wanted; {_more(todo)}", prose=True)
 
 
 def _count(todo: list[Any]) -> int:
