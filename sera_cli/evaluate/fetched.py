@@ -33,7 +33,8 @@ LOCKS = (*SOURCES, "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock")
 """The files in the root of a repository that decide what is fetched."""
 
 KEPT = {
-    "go": {"GOPATH": f"{FOUND}/go"}, "rust": {"CARGO_HOME": f"{FOUND}/cargo"}, "javascript": {},
+    "go": {"GOPATH": f"{FOUND}/go", "GOTOOLCHAIN": "local"}, "rust": {"CARGO_HOME": f"{FOUND}/cargo"},
+    "javascript": {},
 }  # fmt: skip
 """Where each language's program puts what it fetches."""
 

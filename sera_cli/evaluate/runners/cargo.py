@@ -41,9 +41,10 @@ class Cargo:
 
     def command(self, tree: Tree, tests: Sequence[str]) -> str:
         """One program after the other: what does not compile takes no other along."""
-        wanted = dict.fromkeys((tree.nearest("Cargo.toml", path) or ".", _target(tree, path)) for path in tests)
+        there = Tree(tree.files | {*tests}, tree.text)
+        wanted = {(there.nearest("Cargo.toml", path) or ".", _target(there, path)) for path in tests}
         return "; ".join(
-            TEST.format(crate=quote(crate), target=quote(target) if target.startswith("-") else "", named=NAMED)
+            TEST.format(crate=quote(crate), target=target and quote(target), named=NAMED)
             for crate, target in sorted(wanted)
         )
 

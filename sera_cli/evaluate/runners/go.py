@@ -1,5 +1,6 @@
 """Tests that `go test` runs, package by package."""
 
+import re
 from collections.abc import Sequence
 from posixpath import dirname, relpath
 from shlex import quote
@@ -7,8 +8,8 @@ from shlex import quote
 from sera_cli.evaluate.instance import InstallConfig
 from sera_cli.evaluate.runners.runner import Tree
 
-# The package stands before the test's name, or tests of the same name in two packages would be one.
-PACKAGE = """(cd {module} && go test -v -count=1 {package} 2>&1 | sed -E 's#^( *--- (PASS|FAIL|SKIP): )#\\1{name}.#')"""
+COMMAND = "go test -v -count=1"
+"""Without what earlier runs left in a cache."""
 
 
 class Go:
@@ -25,13 +26,16 @@ class Go:
     def config(self, tree: Tree) -> InstallConfig:
         modules = sorted({dirname(path) for path in tree.files if path.rpartition("/")[2] == "go.mod"})
         fetch = " && ".join(f"(cd {quote(module or '.')} && go mod download)" for module in modules)
-        return InstallConfig(language="go", install=fetch, test_cmd="go test -v -count=1 ./...", log_parser=self.parser)
+        return InstallConfig(language="go", install=fetch, test_cmd=f"{COMMAND} ./...", log_parser=self.parser)
 
     def command(self, tree: Tree, tests: Sequence[str]) -> str:
+        """The package stands before a test's name, or tests of the same name in two packages would be one."""
         return "; ".join(_tested(tree, folder) for folder in sorted({dirname(path) for path in tests}))
 
 
 def _tested(tree: Tree, folder: str) -> str:
     module = tree.nearest("go.mod", f"{folder}/x" if folder else "x") or "."
-    package, name = quote(f"./{relpath(folder or '.', module)}"), folder.replace("#", "\\#") or "main"
-    return PACKAGE.format(module=quote(module), package=package, name=name)
+    package = quote(f"./{relpath(folder or '.', module)}")
+    name = re.sub(r"([#&\\])", r"\\\1", folder or "main")
+    named = quote(rf"s#^( *--- (PASS|FAIL|SKIP): )#\1{name}.#")
+    return f"(cd {quote(module)} && {COMMAND} {package} 2>&1 | sed -E {named})"

@@ -50,7 +50,7 @@ class Runner(Protocol):
     def command(self, tree: Tree, tests: Sequence[str], /) -> str:
         """The bash command, run in the repository's root, that runs these test files and prints what `parser` reads.
 
-        `tree` has the tests as they are then.
+        `tree` is the repository before or after the test files come.
         """
         ...
 
