@@ -236,6 +236,7 @@ def test_a_build_in_which_nothing_becomes_a_task_says_so_and_leaves_the_benchmar
     (["--teacher", "rehearsal"], "a rehearsal writes no statements of changes"),
     (["--venv", "nowhere"], "has no bin/python that runs"),
     (["--issues", "nowhere.jsonl"], "cannot be read"),
+    (["--out", "no/where/tasks.jsonl"], "there is no such folder; make it first"),
 ])  # fmt: skip
 def test_what_cannot_be_is_said_in_a_line_and_nothing_is_tried(
     repo: Path, arguments: list[str], said: str, capsys: Captured

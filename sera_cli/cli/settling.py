@@ -43,6 +43,8 @@ def plan_of(wanted: Wanted) -> Plan:
     from sera_cli.evaluate.runners import choose
     from sera_cli.types import digest
 
+    if wanted.out and not wanted.out.absolute().parent.is_dir():
+        raise ConfigError(f"--out {wanted.out}: there is no such folder; make it first")
     found = resolve(wanted.repo, wanted.flags)
     checkout = git.open_repository(wanted.repo, wanted.at)
     runner = choose(tree(checkout), wanted.runner)
