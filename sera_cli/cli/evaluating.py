@@ -60,7 +60,10 @@ def futile(report: "Report") -> str:
         return ""
     if totals["infra"]:
         return f"nothing was graded: all {totals['infra']} attempts broke; mend that, then --retry-failed"
-    return "nothing was graded: no instance has an environment in which its own fix passes; the reasons are above"
+    return (
+        "nothing was graded: no instance has an environment in which its own fix passes; the report says why; mend "
+        "that, then --retry-failed"
+    )
 
 
 def ahead(wanted: Wanted) -> dict[str, Any]:

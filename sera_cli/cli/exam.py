@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from sera_cli.evaluate.evaluation import Files
     from sera_cli.evaluate.instance import Instance
 
+GRADING = ("environment", "images", "swebench", "test_seconds")
+"""Settings that decide how a patch is graded, not what it is."""
+
 
 @dataclass(frozen=True)
 class Exam:
@@ -56,6 +59,7 @@ def settled(wanted: Wanted) -> Exam:
     """Checks what can be checked beforehand. Raises ConfigError, DataError or SeraError; writes nothing."""
     from sera_cli import config
     from sera_cli.cli import environments
+    from sera_cli.evaluate import swebench
 
     bench = benchmarks.named(wanted)
     root = config.project(wanted.project).resolve()
@@ -71,6 +75,8 @@ def settled(wanted: Wanted) -> Exam:
     repos = benchmarks.repositories(wanted, root)
     settings = _settings(wanted, resolved.config, bench, who, label)
     settings["environment"] = environments.chosen(wanted, clones=repos is not None)
+    if settings["environment"] != "none":
+        settings["swebench"] = swebench.release()
     if settings["environment"] == "docker":
         settings["images"] = environments.images(wanted, resolved.config)
     job = _job(wanted, resolved, root, who.teacher if who else str(settings["predictions"]), settings)
@@ -179,5 +185,5 @@ def _attempts(exam: Exam) -> tuple["Attempt", ...]:
         )
         for one in exam.instances
     ]  # fmt: skip
-    by = {key: value for key, value in exam.settings.items() if key not in ("environment", "images", "test_seconds")}
+    by = {key: value for key, value in exam.settings.items() if key not in GRADING}
     return attempts(tasks, exam.seeds, by)
