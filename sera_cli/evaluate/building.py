@@ -28,7 +28,9 @@ INTERPRETER = "/opt/interpreter"
 OBJECTS = "/opt/objects"
 """Where commands find an environment, the Python that it was made with, and while it is built git's objects."""
 
-TOOLS = (("pip>=21,<25; python_version < '3.12'", "pip>=23.2; python_version >= '3.12'"), ("setuptools>=58,<80", "wheel"))
+TOOLS = (
+    ("pip>=21,<25; python_version < '3.12'", "pip>=23.2; python_version >= '3.12'"), ("setuptools>=58,<80", "wheel"),
+)  # fmt: skip
 """What an environment has first, the pip that finds the rest before that. Later ones no longer install what older
 repositories are made of: a setup.py that is run in place, and pkg_resources.
 """
