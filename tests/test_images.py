@@ -120,6 +120,8 @@ def test_there_is_no_network_and_a_command_that_kills_all_it_can_costs_only_the_
 ) -> None:
     with place.sandbox(instance) as box:
         assert box.run("ls /sys/class/net; grep CapEff /proc/self/status", WAIT).output.split("\n")[0] == "lo"
+        own = "import socket; print(socket.gethostbyname(socket.gethostname()))"
+        assert box.run(f"python -c '{own}'", WAIT).output == "127.0.0.1\n"
         call = "import socket; socket.create_connection((\"192.0.2.1\", 80), 5)"
         assert "Network is unreachable" in box.run(f"python -c '{call}'", WAIT).output
         box.run("cd tests", WAIT)

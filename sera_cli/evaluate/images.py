@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 ROOM = 12 << 30
 """Bytes that have to be free where the engine keeps images before one is fetched; most take 2 to 6 GB unpacked."""
 
+SECONDS = 900
+"""The longest that the engine may be silent at work on an image of many gigabytes."""
+
 ACTIVATION = ("source /opt/miniconda3/bin/activate", "conda activate testbed")
 """What swebench's own scripts begin with."""
 
@@ -130,7 +133,7 @@ class ImagePlace:
     def _made(self, instance: Instance) -> tuple[str, Stand]:
         name, published = self._published.image(instance), self._published
         held = Held(commit=instance.base_commit, root=published.root, activate=published.activate)
-        client = daemon.connect()
+        client = daemon.connect(SECONDS)
         try:
             image = daemon.image(client, name) or self._fetch(client, name)
             return image, cut(client, image, held, self._terms.label)

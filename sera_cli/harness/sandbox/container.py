@@ -13,6 +13,10 @@ LIMITS = (("core", 0), ("nofile", 4096))
 """Of each process: bytes of a core dump; open files, of which engines allow a million, and some programs close each."""
 
 
+NAME = "testbed"
+"""What a container is called inside, where programs look up their own host."""
+
+
 class Stand(Value):
     """What a container starts from: an image by its id, the variables of all commands, the folder of sera's own git.
 
@@ -57,8 +61,8 @@ class House:
         room = f"exec,nosuid,nodev,mode=1777,size={bounds.memory // 4}"  # podman knows no owner of a tmpfs
         return client.create_host_config(
             network_mode="none", cap_drop=["ALL"], cap_add=[*stand.rights], security_opt=["no-new-privileges"],
-            init=True, mem_limit=bounds.memory, memswap_limit=bounds.memory, pids_limit=bounds.processes,
-            tmpfs={INSIDE[place]: room for place in stand.memory},
+            init=True, extra_hosts={NAME: "127.0.0.1"}, mem_limit=bounds.memory, memswap_limit=bounds.memory,
+            pids_limit=bounds.processes, tmpfs={INSIDE[place]: room for place in stand.memory},
             ulimits=[Ulimit(name=name, soft=most, hard=most) for name, most in (*LIMITS, ("fsize", bounds.disk))],
             log_config=LogConfig(type="none"),
         )  # fmt: skip

@@ -8,7 +8,7 @@ own user, root for most: sera's own diff is then as good as the rollout that it 
 import shlex
 from base64 import b64decode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from sera_cli.errors import SandboxError
@@ -137,7 +137,8 @@ def _ran(client: "APIClient", image: str, what: tuple[str, str, str], held: Held
                 raise SandboxError(reason.format(testbed=ROOT, said=said[:200], **held.model_dump()))
             yield box
         finally:
-            client.remove_container(box, v=True, force=True)
+            with suppress(SandboxError), daemon.answering(client, "remove a container"):  # else a sweep finds it
+                client.remove_container(box, v=True, force=True)
 
 
 def _script(held: Held, git: str) -> str:

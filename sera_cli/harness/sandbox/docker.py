@@ -20,7 +20,7 @@ from sera_cli.errors import SandboxError
 from sera_cli.harness.sandbox import Result, Terms, changes, daemon
 from sera_cli.harness.sandbox.answers import OUTPUT, SECONDS, TEXT, check_written, decoded, ended, text
 from sera_cli.harness.sandbox.attached import KILLED, Attached
-from sera_cli.harness.sandbox.container import House, Stand
+from sera_cli.harness.sandbox.container import NAME, House, Stand
 from sera_cli.harness.sandbox.disk import FLOOR, STEP
 from sera_cli.harness.sandbox.environment import Environment, environment_or_plain
 from sera_cli.harness.sandbox.layers import GROUP, KEPT, USER, layer
@@ -262,7 +262,7 @@ class DockerSandbox:
         with daemon.answering(self._client, "make a container"):
             made = self._client.create_container(
                 self._on.image, entrypoint=["/bin/sleep"], command=["infinity"], user=self._on.keeper,
-                name=f"sera-{plain}-{secrets.token_hex(6)}", working_dir=INSIDE["testbed"], hostname="testbed",
+                name=f"sera-{plain}-{secrets.token_hex(6)}", working_dir=INSIDE["testbed"], hostname=NAME,
                 labels=daemon.labels(terms.label), host_config=self._house.confined(self._client, self._on),
             )  # fmt: skip
         return str(made["Id"])
