@@ -223,6 +223,7 @@ def test_with_a_teacher_only_issues_stay_as_they_are(repo: Path) -> None:
     ("Fixed #123 -- Read dates.", "Read dates."),
     ("Read dates\n\nAs said in commit 0123456789abcdef, they were not. (GH-12, closes gh-14)", None),
     ("Read dates (org/repo#12)\n\nChange-Id: I123", "Read dates"),
+    ("Read dates\n\n---------\n\nCo-authored-by: Bo <b@c>\n", "Read dates"),
     ("Bump x from 1 to 2", ""),
 ])  # fmt: skip
 def test_references_to_elsewhere_are_taken_out(text: str, kept: str | None) -> None:

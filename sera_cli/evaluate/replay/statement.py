@@ -32,6 +32,7 @@ _NOISE = re.compile(
     r"|\s*\b(?:in|from|by|of|since|with)?\s*(?:commit|revision)\s+[0-9a-f]{7,40}\b|\b[0-9a-f]{40}\b"
     r"|https?://\S+/(?:commit|pull|merge_requests)/\S+", re.I)
 
+_RULE = re.compile(r"^[-=_*~]{3,}[ \t]*$", re.M)
 _ROLE = re.compile(
     r"\s*(?::(?:issue|pr|pull|ghsa|ticket|cve):`[^`]*`[.,]?|\((?:#\d+(?:,\s*)?)+\))|[ \t]+$", re.M | re.I)
 
@@ -74,7 +75,7 @@ def clean(message: str) -> str:
     if robot(message):
         return ""
     title, body = plain(message)
-    text = "\n\n".join(part for part in (title, body) if part)
+    text = _RULE.sub("", "\n\n".join(part for part in (title, body) if part))
     return re.sub(r"\n{3,}", "\n\n", _NOISE.sub("", text)).lstrip(" \n.,:-").rstrip()
 
 
