@@ -73,6 +73,13 @@ def test_what_is_set_up_is_part_of_the_commit(tmp_path: Path) -> None:
     assert plain.prepare(instance) != place.prepare(instance)
 
 
+def test_what_does_not_isolate_does_not_say_so(tmp_path: Path) -> None:
+    instance = owned.instance(tmp_path / "repo", owned.UNITTEST)
+    made = {name: LocalPlace(tmp_path / "repo", Ground(), tmp_path / name, sandbox=name).sandbox(instance)
+            for name in ("folder", "bubblewrap")}
+    assert {name: box.isolates for name, box in made.items()} == {"folder": False, "bubblewrap": True}
+
+
 def test_a_setup_command_that_fails_says_why(tmp_path: Path) -> None:
     instance = owned.instance(tmp_path / "repo", owned.UNITTEST)
     place = LocalPlace(tmp_path / "repo", Ground(), tmp_path / "scratch", setup="echo no compiler; false")

@@ -43,7 +43,9 @@ class LocalPlace:
             return digest([self.name, self._ground.digest, sorted(self._ground.variables), self._setup], 16)
 
     def sandbox(self, instance: Instance) -> Sandbox:
-        return Standing(lambda: self._held(instance), self._maker)
+        standing = Standing(lambda: self._held(instance), self._maker)
+        standing.isolates = self._maker.isolates
+        return standing
 
     def script(self, instance: Instance) -> str:
         config = instance.install_config or InstallConfig()
