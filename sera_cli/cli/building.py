@@ -88,11 +88,12 @@ def build(wanted: Wanted) -> Built:
     job, stop = plan.job, threading.Event()
     with held(job.run), board() as shown, ExitStack() as stack:
         settle(job.run, "replay", job.generation)
+        trying = _trying(plan, stop)
         able, dropped = _examined(plan, shown)
         teacher = stack.enter_context(_teaching(plan, stop, shown))
         pool = stack.enter_context(workers(_jobs(job), stop))
         shop = Workshop(
-            job.checkout, plan.repo, plan.runner, job.run.folder, _trying(plan, stop), pool, teacher,
+            job.checkout, plan.repo, plan.runner, job.run.folder, trying, pool, teacher,
             allowed=_allowed(plan), retry_failed=wanted.retry_failed,
         )  # fmt: skip
         rows, missed = _worked(tasks(shop, able), len(able), wanted.limit, shown)
