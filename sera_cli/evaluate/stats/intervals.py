@@ -3,7 +3,7 @@
 Which method stands where was measured (tests/bench/coverage.py): rates from .05 to .9, up to 5 seeds, tasks that differ
 in difficulty up to a correlation of .7 between attempts at one, which is about that of SWE-bench Verified. What is said
 to hold 95 % of the time holds, over tasks, 93.5 to 97 % with 100 tasks and more, 94 to 98.5 % with 44 and 92 to 98 %
-with 20; over seeds, 94 to 98 % with 100 and more, 94 to 99 % with 44 and 94 to 99.6 % with 20. Where nearly all tasks
+with 20; over seeds, 94 to 97 % with 100 and more, 94 to 97.5 % with 44 and 94 to 99 % with 20. Where nearly all tasks
 come out the same with every seed, the interval over seeds is wider than it would have to be.
 """
 
