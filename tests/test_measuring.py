@@ -54,9 +54,12 @@ def test_one_task_tells_no_difference() -> None:
     assert base.verdict == "one task tells no difference"
 
 
-def test_somebody_who_only_broke_is_named() -> None:
-    with pytest.raises(ModelError, match=r"^all attempts of B on soft broke; mend that, then --retry-failed$"):
-        measuring.evaluations({"": report(BETTER), "base B": report({"t1": (None, None)}, "B")})
+def test_whoever_only_broke_is_named_and_left_out_unless_it_is_the_agent(capsys: Captured) -> None:
+    broken = report({"t1": (None, None)}, "B")
+    assert [one.who for one in measuring.evaluations({"": report(BETTER), "base B": broken})] == [""]
+    assert "note: nothing of B on soft counts; mend what the report tells" in capsys.readouterr().err
+    with pytest.raises(ModelError, match=r"^nothing of B on soft counts; mend what the report tells, then --retry-fai"):
+        measuring.evaluations({"": broken, "base B": report(WORSE)})
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sera_cli.cli.job import Job
 from sera_cli.console import board, say, show, table
-from sera_cli.errors import DataError, ModelError
+from sera_cli.errors import DataError, ModelError, SeraError
 
 if TYPE_CHECKING:
     from sera_cli.evaluate.report import Report
@@ -30,14 +30,22 @@ def measured(job: Job, card: "AgentCard") -> "AgentCard":
     """The agent's card with what came of the benchmark, as it is in the registry from now on.
 
     All are asked the same in the same way, one after the other: there may be room for one at a time. Whoever was asked
-    before, as the base by another agent, is not asked again. Raises SeraError where somebody cannot be.
+    before, as the base by another agent, is not asked again. Raises SeraError where the agent cannot be asked; of the
+    others, whoever cannot be is named and left out.
     """
     from sera_cli.agents import registry
     from sera_cli.config import home
 
     bench = bench_of(job)
     tasks = _soft(job) if bench == "soft" else None
-    reports = {who: _evaluated(job, bench, tasks, said) for who, said in _contenders(job, card, tasks).items()}
+    reports: dict[str, Report] = {}
+    for who, said in _contenders(job, card, tasks).items():
+        try:
+            reports[who] = _evaluated(job, bench, tasks, said)
+        except SeraError as error:
+            if not who:
+                raise
+            say(f"note: {who} is not measured: {error}", prose=True)
     return registry.measured(home("data"), card, evaluations(reports))
 
 
@@ -86,7 +94,12 @@ def evaluations(reports: Reports) -> "tuple[Evaluation, ...]":
     found = []
     for who, report in reports.items():
         if not rows[who]:
-            raise ModelError(f"all attempts of {report.model} on {report.bench} broke; mend that, then --retry-failed")
+            mend = "mend what the report tells, then --retry-failed"
+            broke = f"nothing of {report.model} on {report.bench} counts; {mend}"
+            if not who:
+                raise ModelError(broke)
+            say(f"note: {broke}", prose=True)
+            continue
         told, beside = report.summary, paired(rows[who], rows[""]) if who else None
         found.append(Evaluation(
             who=who, bench=report.bench, score=report.score, tasks=told["tasks"], seeds=len(report.seeds),

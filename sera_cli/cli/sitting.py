@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sera_cli.runs import Run
     from sera_cli.types import Trajectory
 
+
 def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
     """Makes the attempts that are owed; the evaluation's folder and its report. Where the project has no soft tasks
     yet, the teacher of its settings writes them first.
