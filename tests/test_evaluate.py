@@ -122,6 +122,21 @@ def test_the_gold_patch_resolves_and_an_empty_one_does_not(tmp_path: Path, capsy
     assert json.loads(capsys.readouterr().out)["instances"] == {"tiny__tally-1": "unresolved"}
 
 
+def test_predictions_of_a_file_are_graded_and_what_does_not_match_is_said(tmp_path: Path, capsys: Captured) -> None:
+    place, file = Place(tmp_path, 3), tmp_path / "preds.json"
+    gold = json.loads(place.dataset.read_text().splitlines()[0])["patch"]
+    file.write_text(json.dumps({
+        "tiny__tally-1": {"model_patch": gold, "model_name_or_path": "glm"}, "tiny__tally-2": {"model_patch": None},
+        "other__x-1": {"model_patch": gold},
+    }))  # fmt: skip
+    assert place.sera("--predictions", file, "--json") == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["instances"] == {"tiny__tally-1": "resolved", "tiny__tally-2": "unresolved"}
+    assert "note: 1 prediction left out, for no such instance is chosen: other__x-1, say" in told.err
+    assert "note: 1 instance left out, for which nothing is predicted" in told.err
+    assert read(place.folder()).model.startswith("glm ")
+
+
 def test_a_model_behind_http_solves_instances_and_a_second_run_asks_it_nothing(
     tmp_path: Path, capsys: Captured
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sera_cli.cli import benchmarks
 from sera_cli.cli.contender import Contender, contender, one_at_a_time
-from sera_cli.cli.evaluate import Wanted
+from sera_cli.cli.evaluate import Wanted, counted
 from sera_cli.cli.job import Job
 from sera_cli.console import say
 from sera_cli.errors import ConfigError
@@ -79,7 +79,7 @@ def settled(wanted: Wanted) -> Exam:
         settings["swebench"] = swebench.release()
     if settings["environment"] == "docker":
         settings["images"] = environments.images(wanted, resolved.config)
-    job = _job(wanted, resolved, root, who.teacher if who else str(settings["predictions"]), settings)
+    job = _job(wanted, resolved, root, who or Contender(str(settings["predictions"])), settings)
     _guard(job, who, resolved, wanted.project)
     exam = Exam(wanted, job, bench, found, who, patches, settings, repos, ())
     return replace(exam, todo=_attempts(exam))
@@ -115,32 +115,30 @@ def _predicted(wanted: Wanted, found: tuple["Instance", ...]) -> tuple[dict[str,
     if not wanted.predictions:
         return {}, ""
     made = predictions(wanted.predictions, found)
-    for text, count in {
-        f"predictions are of no chosen instance, such as {next(iter(made.unknown), '')}": len(made.unknown),
-        "instances have no prediction and are left out": len(found) - len(made.patches),
-    }.items():
-        if count:
-            say(f"note: {count} {text}", prose=True)
+    if made.unknown:
+        many = counted(len(made.unknown), "prediction")
+        say(f"note: {many} left out, for no such instance is chosen: {made.unknown[0]}, say", prose=True)
+    if missing := len(found) - len(made.patches):
+        say(f"note: {counted(missing, 'instance')} left out, for which nothing is predicted", prose=True)
     if wanted.predictions in ("gold", "empty"):
         return made.patches, wanted.predictions
     content = Path(wanted.predictions).read_bytes()
     return made.patches, f"{made.model or 'predictions'} {sha256(content).hexdigest()[:6]}"
 
 
-def _job(
-    wanted: Wanted, resolved: "Resolved", root: Path, name: str, generation: dict[str, Any]
-) -> Job:
+def _job(wanted: Wanted, resolved: "Resolved", root: Path, who: Contender, settings: dict[str, Any]) -> Job:
     """An evaluation as other verbs know what they work on."""
     from sera_cli.cli.options import Asked
     from sera_cli.git import Checkout
     from sera_cli.runs import Run
 
     own = resolved.config
-    config = own.model_copy(
-        update={"teacher": own.teacher.model_copy(update={"temperature": own.eval.temperature})})
-    folder = root / ".sera" / "evals" / _folder(wanted.run, name, generation)
-    asked = Asked(root, wanted.flags, "", wanted.run, wanted.retry_failed, False, False)
-    return Job(asked, config, Checkout(root=root, commit="", name=root.name), Run(folder=folder), name, generation)
+    teacher = own.teacher.model_copy(update={"temperature": own.eval.temperature})
+    run = Run(folder=root / ".sera" / "evals" / _folder(wanted.run, who.name, settings))
+    asked = Asked(
+        root, wanted.flags, at="", run=wanted.run, retry_failed=wanted.retry_failed, dry_run=False, json=False)
+    checkout = Checkout(root=root, commit="", name=root.name)
+    return Job(asked, own.model_copy(update={"teacher": teacher}), checkout, run, who.teacher, settings)
 
 
 def _folder(said: str, name: str, settings: dict[str, Any]) -> str:
