@@ -16,8 +16,8 @@ from sera_cli.types import Record, digest
 from sera_cli.wording import plain, robot
 
 UNTOLD = 3
-"""New names that tests may use and their author did not tell; they are added to the statement. Of more, nobody could
-know what they mean.
+"""New names that tests may use and their author did not tell; they are added to the statement. Of more, or of a new
+file, nobody could know what they are.
 """
 
 _TESTING = re.compile(
@@ -119,6 +119,7 @@ def _wanting(statement: str, new: Fresh) -> str:
     """Why something that was written with a change is no statement of a task; empty where it is one."""
     if seen := leaks(statement, new):
         return f"tells of the fix: {', '.join(seen)[:200]}"
-    if len(missing := untold(statement, new)) > UNTOLD:
+    missing = untold(statement, new)
+    if len(missing) > UNTOLD or new.imported.intersection(missing):
         return f"leaves untold what its tests use: {', '.join(missing)[:200]}"
     return ""

@@ -26,14 +26,15 @@ SHORTEST = 12
 class Fresh(NamedTuple):
     """What a fix brings that the repository does not have: words and lines of code, and paths of new files.
 
-    `wanted` is what of it the tests use too: files that they import, names, texts. Nobody can meet them who does not
-    know these.
+    `wanted` is what of it the tests use too, and nobody can meet them who does not know: files that they import, names,
+    texts. The files are `imported`.
     """
 
     words: frozenset[str]
     lines: frozenset[str]
     paths: frozenset[str]
     wanted: tuple[str, ...]
+    imported: frozenset[str]
 
 
 def fresh(checkout: Checkout, base: str, parts: Parts) -> Fresh:
@@ -49,12 +50,13 @@ def fresh(checkout: Checkout, base: str, parts: Parts) -> Fresh:
     texts = _said(added, _added(test_patch))
     missing = set(texts) - _there(checkout, base, texts, word=False)
     files = {file.new for file in patches.read(patch).files if not file.old}
-    imported = {path for path in files if _is_imported(path, _added(test_patch))}
+    imported = frozenset(path for path in files if _is_imported(path, _added(test_patch)))
     lines = {_bare(line) for line in code} - {_bare(line) for line in [*_kept(patch), *_added(test_patch), *public]}
     return Fresh(
         frozenset(words - {word for line in public for word in _WORD.findall(line)}),
         frozenset(line for line in lines if len(line) >= SHORTEST and _SYNTAX.search(line)),
         frozenset(files - imported), (*sorted(imported), *names, *(text for text in texts if text in missing)),
+        imported,
     )
 
 
