@@ -144,7 +144,8 @@ def _script(wanted: Specification, made_with: Interpreter) -> str:
 
 def ran(walls: Walls, script: str, log: Path, seconds: float, cancelled: Callable[[], bool]) -> bool:
     """Whether it ended well in time; what it says is added to the log. Raises Cancelled, SandboxError."""
-    argv, end = [*walls.prefix, *walls.end, "bash", "-c", script], monotonic() + seconds
+    argv = [*walls.prefix, *walls.end, "bash", "-c", f"exec </dev/null\n{script}"]
+    end = monotonic() + seconds
     pipes, chunk = Pipes(argv, cwd=walls.folder, env=walls.environment(), namespace=True), None
     try:
         with log.open("ab") as file:
