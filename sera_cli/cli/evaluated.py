@@ -1,6 +1,6 @@
 """What an evaluation leaves behind: its report, predictions and traces, made from its records as often as asked."""
 
-from collections.abc import Iterator
+import json
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from sera_cli.cli.exam import Exam, files
 
 if TYPE_CHECKING:
     from sera_cli.evaluate.report import Report, Result
-    from sera_cli.types import Trajectory, Usage
+    from sera_cli.types import Usage
 
 
 def reported(exam: Exam) -> "Report":
@@ -38,7 +38,7 @@ def submit(exam: Exam, folder: Path) -> None:
     from sera_cli.store import read
 
     seed = exam.seeds[0]
-    patches, grades = dict(_patches(exam, seed)), read(files(exam).graded, Grade)
+    patches, grades = _handed_in(exam, seed), read(files(exam).graded, Grade)
     entries = [
         Entry(name=one.name, patch=patches[one.name], grade=grades[one.id])
         for one in exam.todo if one.seed == seed and one.id in grades and one.name in patches
@@ -75,33 +75,27 @@ def _summary(found: "dict[str, dict[int, Result]]") -> dict[str, Any]:
 
 
 def traced(exam: Exam) -> None:
-    """Predictions of each seed, and a trace of each rollout."""
+    """Predictions of each seed, and a trace of each rollout: all in one pass, for rollouts are long."""
     from sera_cli.evaluate import trajectories
     from sera_cli.evaluate.predictions import write
     from sera_cli.evaluate.submission import whole
-
-    for seed in exam.seeds:
-        if patches := {name: whole(patch) for name, patch in _patches(exam, seed)}:
-            write(files(exam).predictions(seed), exam.name, patches)
-    names = {one.id: one for one in exam.todo}
-    for rollout in _rollouts(exam):
-        attempt = names[rollout.id]
-        document = trajectories.trajectory(rollout, attempt.name, cost(exam, rollout.usage))
-        trajectories.write(files(exam).trajectories / str(attempt.seed), attempt.name, document)
-
-
-def _patches(exam: Exam, seed: int) -> Iterator[tuple[str, str]]:
-    """What was handed in with a seed, by instance."""
-    if not exam.who:
-        yield from exam.patches.items()
-        return
-    names = {one.id: one.name for one in exam.todo if one.seed == seed}
-    yield from ((names[rollout.id], rollout.patch) for rollout in _rollouts(exam) if rollout.id in names)
-
-
-def _rollouts(exam: Exam) -> "Iterator[Trajectory]":
-    """The last rollout of each attempt, one at a time."""
     from sera_cli.store import ordered
     from sera_cli.types import Trajectory
 
-    return ordered(files(exam).solved, Trajectory, (one.id for one in exam.todo))
+    patches: dict[int, dict[str, str]] = {seed: dict(exam.patches) for seed in exam.seeds}
+    names, folder = {one.id: one for one in exam.todo}, files(exam)
+    for rollout in ordered(folder.solved, Trajectory, names):
+        attempt = names[rollout.id]
+        patches[attempt.seed][attempt.name] = rollout.patch
+        document = trajectories.trajectory(rollout, attempt.name, cost(exam, rollout.usage))
+        trajectories.write(folder.trajectories / str(attempt.seed), attempt.name, document)
+    for seed, made in patches.items():
+        if made:
+            write(folder.predictions(seed), exam.name, {name: whole(patch) for name, patch in made.items()})
+
+
+def _handed_in(exam: Exam, seed: int) -> dict[str, str]:
+    """The patches of a seed, by instance, as they were written."""
+    file = files(exam).predictions(seed)
+    rows = map(json.loads, file.read_text(encoding="utf-8").splitlines() if file.exists() else ())
+    return {row["instance_id"]: row["model_patch"] for row in rows}
