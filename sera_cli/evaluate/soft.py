@@ -16,7 +16,6 @@ from sera_cli.evaluate.report import Result, result
 from sera_cli.patch import changes, files, likeness
 from sera_cli.types import Task, Trajectory, Usage, Value, digest
 
-BENCH = "soft"
 SCORED = "scored"
 """The verdict on an attempt that counts: nothing here is resolved or not."""
 
@@ -26,15 +25,10 @@ PROXY = (
 
 
 class Exam(Value):
-    """The tasks, and what is known of how they were made: `teacher`, `commit`, `seed`, `functions`, `made`."""
+    """The tasks, and what is known of how they were made: `teacher`, `commit`, `seed`, `heldout`, `made`."""
 
     tasks: tuple[Task, ...]
     about: dict[str, Any]
-
-    @property
-    def digest(self) -> str:
-        """Of what is asked and what is to be found: all that decides a score but who answers, and how."""
-        return digest([[one.id, one.commit, one.statement, one.gold] for one in self.tasks])
 
 
 def write(path: Path, exam: Exam) -> None:
