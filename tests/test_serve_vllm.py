@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import signal
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -147,13 +148,17 @@ def test_thirty_two_clients_at_once_are_each_answered(place: tuple[str, Remote])
 def test_a_crash_in_mid_stream_is_told_and_the_next_request_is_answered(
     place: tuple[str, Remote], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reply is noise that goes on as long as there is room, so that it cannot end before the engine does.
+    """The reply is noise that goes on as long as there is room, and far more of it than a connection takes unread.
 
-    Which process it is has to be known before: to look through /proc takes seconds while the engine is busy.
+    For this process may get no turn while the engine is busy, and would find the whole reply waiting for it.
     """
-    asked = engines._asked
-    endless = {"ignore_eos": True, "stop_token_ids": []}
+    import httpcore
+
+    asked, (url, remote) = engines._asked, place
+    endless = {"ignore_eos": True, "stop_token_ids": [], "logprobs": 20}
+    narrow = httpcore.AsyncConnectionPool(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)])
     monkeypatch.setattr(engines, "_asked", lambda prompt, sampling: asked(prompt, sampling) | endless)
+    monkeypatch.setattr(remote, "_pool", narrow)
     pieces, doomed = engines._pieces, servers()[:1]
 
     def killing(event: dict[str, Any]) -> Iterator[engines.Piece]:
@@ -162,7 +167,6 @@ def test_a_crash_in_mid_stream_is_told_and_the_next_request_is_answered(
         return pieces(event)
 
     monkeypatch.setattr(engines, "_pieces", killing)
-    url, _ = place
     client = anthropic.Anthropic(base_url=url, api_key="none", max_retries=0, timeout=300)
     said: Any = {"messages": [{"role": "user", "content": "Go."}], "model": "base"}
     said["extra_body"] = {"temperature": 1.0}
