@@ -1,7 +1,7 @@
 """Two agents on the same tasks: how far apart, how sure that is, and what it would take to be surer.
 
 Measured as intervals are (tests/bench/coverage.py): what is said to hold the difference 95 % of the time holds it 93 to
-97 % with 100 tasks and more, but for equal agents that hardly resolve anything (98.7 %), and 93 to 100 % with fewer.
+97 % with 100 tasks and more, but for equal agents that hardly resolve anything (99 %), and 93 to 100 % with fewer.
 The seeds asked for show a difference 79 to 87 % of the time, where 80 is the aim; who runs them and looks again takes
 equal agents for different ones no more than 5.4 % of the time. After 3 seeds of 100 tasks the seeds asked for are a
 guess within a factor of 3.
