@@ -9,9 +9,11 @@ import pytest
 
 from sera_cli import knobs
 from sera_cli.__main__ import run
-from sera_cli.cli import parity
+from sera_cli.cli import bench, parity
 from sera_cli.cli.chat import chat
+from sera_cli.cli.compare import compare
 from sera_cli.cli.connect import connect
+from sera_cli.cli.evaluate import evaluate
 from sera_cli.cli.mine import options
 from sera_cli.cli.options import ask
 from sera_cli.cli.serve import serve
@@ -42,7 +44,7 @@ def test_the_readme_tells_enough_to_find_a_mistake_in() -> None:
 
 def test_every_flag_told_in_a_sentence_is_one() -> None:
     flags = {flag.removeprefix("--").replace("-", "_") for flag in re.findall(r"`(--[a-z-]+)", README)}
-    known = (ask, options, parity.options, serve, chat, connect)
+    known = (ask, options, parity.options, serve, chat, connect, evaluate, bench.build, compare)
     assert flags - {"origin"}.union(*(verb.__annotations__ for verb in known)) == set()
 
 
