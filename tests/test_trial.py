@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sera_cli.errors import DataError
+from sera_cli.evaluate.script import END, START
 from sera_cli.evaluate.trial import Broken, last, trial
 from tests import tiny
 
@@ -27,6 +28,15 @@ def test_a_test_patch_that_does_not_apply_is_told_by_its_last_line(tmp_path: Pat
     with pytest.raises(Broken, match="the tests cannot be run") as error:
         trial(instance, tiny.Here(repo, tmp_path / "exports"), tmp_path / "log", gold=False, seconds=60)
     assert error.value.reason == "the tests cannot be run"
+
+
+def test_a_line_that_the_log_parser_cannot_take_is_told(tmp_path: Path) -> None:
+    repo = tiny.repository(tmp_path)
+    config = tiny.row(repo)["install_config"] | {"log_parser": "parse_log_django"}
+    noisy = f"#!/bin/bash\necho '{START}'\necho FAIL:\necho '{END}'\n"
+    instance = tiny.instance(repo, install_config=config, eval_script=noisy)
+    with pytest.raises(Broken, match=r"the tests' output cannot be read: .* ends swebench's log parser"):
+        trial(instance, tiny.Here(repo, tmp_path / "exports"), tmp_path / "log", gold=False, seconds=60)
 
 
 def test_an_instance_has_to_name_its_log_parser(tmp_path: Path) -> None:

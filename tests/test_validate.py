@@ -70,8 +70,12 @@ def test_an_instance_is_tried_once_however_many_ask(repo: Path, place: Counted, 
 
 
 @pytest.mark.parametrize(
-    "changed", [{"test_patch": "x"}, {"patch": "x"}, {"PASS_TO_PASS": "[]"}, {"base_commit": "0" * 40}]
-)
+    "changed",
+    [
+        {"test_patch": "x"}, {"patch": "x"}, {"PASS_TO_PASS": "[]"}, {"base_commit": "0" * 40},
+        {"eval_type": "fail_only"},
+    ],
+)  # fmt: skip
 def test_whatever_decides_the_outcome_is_in_its_id(repo: Path, place: Counted, changed: dict[str, str]) -> None:
     both = (tiny.instance(repo), tiny.instance(repo, **changed))
     assert len({validate._id(one, place, "parse_log_pytest", "one") for one in both}) == 2
@@ -86,6 +90,14 @@ def test_another_environment_needs_another_validation(repo: Path, place: Counted
     first = validated(tiny.instance(repo), place, logs=tmp_path)
     place.environment = "two"
     assert validated(tiny.instance(repo), place, logs=tmp_path).id != first.id
+    assert place.sandboxes == 4
+
+
+def test_more_time_for_the_tests_needs_another_validation(repo: Path, place: Counted, tmp_path: Path) -> None:
+    """A fix whose tests take long is no broken one, and one that was tried with more time may end too late."""
+    one = tiny.instance(repo)
+    first = validated(one, place, logs=tmp_path, seconds=60.0)
+    assert validated(one, place, logs=tmp_path, seconds=61.0).id != first.id
     assert place.sandboxes == 4
 
 

@@ -14,17 +14,22 @@ from sera_cli.errors import ConfigError, DataError
 from sera_cli.evaluate.instance import Instance
 from sera_cli.types import Value
 
+UNREADABLE = (IndexError, KeyError, ValueError, AttributeError, TypeError)
+"""What a log parser of the package ends with at a line that it did not expect, such as a `FAIL:` and nothing more."""
+
 Parser = Callable[[str, Any], dict[str, str]]
 """The text between the markers, and a TestSpec, to the status of each test by its name."""
 
 
 class Judged(Value):
-    """What a log comes to. `ran` is false where it lacks the markers of a run or tells of one that failed as a whole.
+    """What a log comes to. `ran` is false where it lacks the markers of a run or tells of one that failed as a whole,
+    `read` where a line of it is more than the log parser can take: nothing is known of such a run.
 
     `failing` are the tests that should pass and do not, in the instance's order.
     """
 
     ran: bool
+    read: bool = True
     resolved: bool
     failing: tuple[str, ...] = ()
 
@@ -111,7 +116,10 @@ def judged(instance: Instance, log: Path) -> Judged:
 
     prediction = {"instance_id": instance.instance_id, "model_name_or_path": "", "model_patch": "one"}
     spec = test_spec(instance)
-    report = get_eval_report(spec, prediction, str(log), include_tests_status=True)[instance.instance_id]
+    try:
+        report = get_eval_report(spec, prediction, str(log), include_tests_status=True)[instance.instance_id]
+    except UNREADABLE:  # the package's own runner counts it as an error, and nothing as resolved
+        return Judged(ran=False, read=False, resolved=False)
     status = report.get("tests_status", {})
     failing = [name for kind in ("FAIL_TO_PASS", "PASS_TO_PASS") for name in status.get(kind, {}).get("failure", ())]
     return Judged(ran=report["patch_successfully_applied"], resolved=report["resolved"], failing=tuple(failing))

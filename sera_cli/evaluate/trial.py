@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sera_cli.errors import SeraError
 from sera_cli.evaluate import swebench
-from sera_cli.evaluate.grade import applied
+from sera_cli.evaluate.grade import UNREAD, applied
 from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.output import output
 from sera_cli.evaluate.places import Place
@@ -47,10 +47,14 @@ def trial(instance: Instance, place: Place, log: Path, *, gold: bool, seconds: f
 
 
 def _statuses(instance: Instance, log: Path) -> Statuses | None:
-    """What swebench reads in a log; None where it tells of no run."""
+    """What swebench reads in a log; None where it tells of no run. Raises Broken where it cannot be read."""
     from swebench.harness.grading import get_logs_eval
 
-    found, ran = get_logs_eval(swebench.test_spec(instance), str(log))
+    spec = swebench.test_spec(instance)
+    try:
+        found, ran = get_logs_eval(spec, str(log))
+    except swebench.UNREADABLE as error:
+        raise Broken("the tests' output cannot be read", UNREAD) from error
     return {test: str(status) for test, status in found.items()} if ran else None
 
 

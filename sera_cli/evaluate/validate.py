@@ -24,7 +24,8 @@ from sera_cli.types import Record, digest
 class Validation(Record):
     """`environment` is the digest of what the instance was tried in; `reason` says in a line why it is not valid.
 
-    The id covers all that decides the outcome: patches, tests, the script that runs them, environment, swebench.
+    The id covers all that decides the outcome: patches, tests, the script that runs them and the seconds that they may
+    take, environment, swebench.
     """
 
     instance_id: str
@@ -49,7 +50,7 @@ def validated(
     """
     try:
         parser, environment = swebench.parser(instance), place.prepare(instance)
-        with _alone((cache or folder()) / f"{_id(instance, place, parser, environment)}.json") as file:
+        with _alone((cache or folder()) / f"{_id(instance, place, parser, environment, seconds)}.json") as file:
             known = _known(file)
             if known and (known.valid or not again):
                 return known
@@ -67,9 +68,10 @@ def folder() -> Path:
     return config.home("cache") / "evaluate" / "validated"
 
 
-def _id(instance: Instance, place: Place, parser: str, environment: str) -> str:
+def _id(instance: Instance, place: Place, parser: str, environment: str, seconds: float = SECONDS) -> str:
     asked = instance.model_dump(mode="json", exclude={"row", "problem_statement", "created_at"})
-    return digest([asked, place.name, place.script(instance), parser, environment, swebench.release()], 16)
+    run = [place.name, place.script(instance), environment, float(seconds)]
+    return digest([asked, run, parser, instance.row.get("eval_type") or "", swebench.release()], 16)
 
 
 def _known(file: Path) -> Validation | None:
