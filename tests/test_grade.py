@@ -12,6 +12,7 @@ from sera_cli.evaluate.grade import tested as ran
 from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.places import Place, Unprepared
 from sera_cli.harness.sandbox import Sandbox
+from sera_cli.redact import ours, redact
 from tests import tiny
 
 pytest.importorskip("swebench")
@@ -150,6 +151,33 @@ def test_a_patch_whose_surroundings_git_does_not_find_is_applied_as_the_package_
     loose = one.patch.replace(" def largest(numbers):", " def smallest(numbers):")
     assert loose != one.patch
     assert graded(one, here, loose, tmp_path).verdict == "resolved"
+
+
+def test_a_patch_is_graded_with_the_secrets_that_were_taken_out_of_it(tmp_path: Path) -> None:
+    """Also by a process that did not take them out: it finds them in the file that the patch changes."""
+    repo = tiny.repository(tmp_path / "own")
+    key = 'KEY = "AKIAQ7ZTW2M5N8XKLR4P"\n'
+    held = {**tiny.BASE, "tally.py": key + tiny.TALLY}
+    tiny._write(repo, held)
+    for command in (["add", "-A"], ["commit", "-q", "-m", "Have a key"]):
+        tiny._git(repo, *command)
+    change = {"tally.py": tiny.FIXED + key, "lost.txt": "KEPT\n"}
+    one = tiny.instance(repo, base_commit=tiny._git(repo, "rev-parse", "HEAD"), test_patch=tiny.patch(
+        repo, {"tests/test_tally.py": tiny.MORE_TESTS}, held))  # fmt: skip
+    redacted = redact(tiny.patch(repo, change, held))
+    assert "AKIA" not in redacted and redacted.count("[redacted:aws:") == 2
+    ours.cache_clear()
+    got = graded(one, tiny.Here(repo, tmp_path / "bases"), redacted, tmp_path)
+    assert (got.verdict, got.reason) == ("resolved", "")
+
+
+def test_a_line_that_the_log_parser_cannot_take_ends_no_evaluation(
+    repo: Path, here: tiny.Here, tmp_path: Path
+) -> None:
+    parser = tiny.row(repo)["install_config"] | {"log_parser": "parse_log_seaborn"}
+    one = tiny.instance(repo, install_config=parser)
+    got = graded(one, here, tiny.patch(repo, {"tally.py": f"print('FAILED')\n{tiny.FIXED}"}), tmp_path)
+    assert (got.verdict, got.reason) == ("unresolved", "the tests printed a line that ends swebench's log parser")
 
 
 @needs_patch

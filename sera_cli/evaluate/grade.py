@@ -6,16 +6,19 @@ patch's. A sandbox that cannot be had or breaks: nobody's, `infra`. No environme
 """
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Literal
 
+from sera_cli import hunks
 from sera_cli.errors import SandboxError
 from sera_cli.evaluate import swebench
 from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.output import PLACE, output
 from sera_cli.evaluate.places import Place, Unprepared
 from sera_cli.harness.sandbox import ROOT, Sandbox
+from sera_cli.redact import redact, restore, tokens
 from sera_cli.store import atomically
 from sera_cli.types import Record, Value
 
@@ -28,6 +31,7 @@ APPLYING = 120.0
 """Seconds that applying a patch may take."""
 
 PATCH = f"{PLACE}/patch.diff"
+UNREAD = "the tests printed a line that ends swebench's log parser"
 MOST = 200
 """Names of failing tests that are kept: a syntax error fails ten thousand."""
 
@@ -91,7 +95,7 @@ def tested(instance: Instance, patch: str, place: Place, log: Path, *, seconds: 
 
 def _tested(instance: Instance, patch: str, box: Sandbox, log: Path, *, script: str, seconds: float) -> Outcome:
     log.parent.mkdir(parents=True, exist_ok=True)
-    if patch.strip() and (refusal := applied(box, patch)):
+    if patch.strip() and (refusal := applied(box, meant(box, patch))):
         atomically(log, refusal.encode())
         return Outcome(verdict="unresolved", reason=f"the patch does not apply: {_complaint(refusal)}")
     done, printed = output(box, script, seconds)
@@ -102,8 +106,23 @@ def _tested(instance: Instance, patch: str, box: Sandbox, log: Path, *, script: 
     judged = swebench.judged(instance, log)
     if judged.resolved:
         return Outcome(verdict="resolved", applied=True)
-    reason = named(judged.failing) if judged.ran else f"the tests did not run to their end. {done.note}".strip()
+    ended = f"the tests did not run to their end. {done.note}".strip() if judged.read else UNREAD
+    reason = named(judged.failing) if judged.ran else ended
     return Outcome(verdict="unresolved", applied=True, reason=reason, failing=judged.failing[:MOST])
+
+
+def meant(box: Sandbox, patch: str) -> str:
+    """A rollout's patch with the secrets that its tokens stand for: with those it would not apply, or do what it did.
+
+    What an earlier process took out is known again once the files that the patch changes were looked through.
+    """
+    found = restore(patch)
+    if not tokens(found):
+        return found
+    for change in hunks.read(found).files:
+        with suppress(OSError, SandboxError):  # no such file, or no text: no secret of it is in the patch
+            redact(box.read(f"{ROOT}/{change.old or change.new}"))
+    return restore(found)
 
 
 def applied(box: Sandbox, patch: str) -> str:
