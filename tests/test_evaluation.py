@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sera_cli import store
 from sera_cli.errors import ModelError, SandboxError
 from sera_cli.evaluate.attempts import Arena, Attempt, attempts
+from sera_cli.evaluate.bases import Standing
 from sera_cli.evaluate.evaluation import Files, Judging, Trust, results
 from sera_cli.evaluate.grade import Grade, grade
 from sera_cli.evaluate.instance import Instance
+from sera_cli.evaluate.places import Unprepared
 from sera_cli.evaluate.validate import Validation, validated
 from sera_cli.harness.loop import Limits
 from sera_cli.harness.model import Model
@@ -138,6 +142,47 @@ def test_a_sandbox_that_breaks_while_grading_keeps_the_rollout(bench: Bench) -> 
     mended = bench.graded(arena=bench.arena(scripted(WRONG, SUBMIT)), retry_failed=True)
     assert [one.verdict for one in mended] == ["resolved"]
     assert bench.said.count("tried") == 1
+
+
+class Bare(tiny.Here):
+    """Its environments are gone when they are entered."""
+
+    def sandbox(self, instance: Instance) -> Sandbox:
+        return Standing(self._gone, self._maker)
+
+    def _gone(self) -> AbstractContextManager[Path]:
+        raise Unprepared("the image is gone")
+
+
+def test_an_environment_that_is_gone_meanwhile_is_nobodys_failure_and_ends_nothing(bench: Bench) -> None:
+    there = bench.place
+    arena = bench.arena(scripted(FIX, SUBMIT))
+    assert [one.verdict for one in bench.graded(arena=arena)] == ["resolved"]
+    bench.place = Bare(bench.repo, bench.files.folder / "bases")
+    made = bench.graded(seeds=2, arena=arena)
+    assert [(one.verdict, one.reason) for one in made] == [("resolved", ""), ("unvalidated", "the image is gone")]
+    bench.place = there
+    again = bench.graded(seeds=2, arena=arena, retry_failed=True)
+    assert [(one.verdict, one.attempt) for one in again] == [("resolved", 1), ("resolved", 2)]
+
+
+class Changed(tiny.Here):
+    """What its environments are made of is told by `made`."""
+
+    made = "one"
+
+    def prepare(self, instance: Instance) -> str:
+        return self.made
+
+
+def test_an_environment_that_is_another_one_is_trusted_after_it_was_tried(bench: Bench) -> None:
+    place = bench.place = Changed(bench.repo, bench.files.folder / "bases")
+    arena = bench.arena(scripted(FIX, SUBMIT))
+    for seeds, made in ((1, "one"), (2, "one"), (3, "two")):
+        place.made = made
+        assert {one.verdict for one in bench.graded(seeds=seeds, arena=arena)} == {"resolved"}
+    found = [*store.scan(bench.files.validated, Validation)]
+    assert [(one.environment, one.attempt, one.valid) for one in found] == [("one", 1, True), ("two", 2, True)]
 
 
 def test_a_rollout_that_ran_out_of_steps_hands_in_what_it_has(bench: Bench) -> None:

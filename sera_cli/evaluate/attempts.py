@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from sera_cli.errors import ContextOverflow, SeraError
+from sera_cli.evaluate.places import Unprepared
 from sera_cli.harness.loop import Clock, Limits, never, opening, solve
 from sera_cli.harness.model import Model, OnText, Teacher
 from sera_cli.harness.sandbox import Sandbox
@@ -74,7 +75,8 @@ def _attempt(task: Task, seed: int, by: dict[str, Any]) -> Attempt:
 
 
 def attempted(attempt: Attempt, number: int, arena: Arena) -> Trajectory:
-    """One rollout; a place that cannot be had for it is a broken one. Raises only what ends the whole run."""
+    """One rollout; a place that cannot be had for it is a broken one. Raises what ends the whole run, and Unprepared.
+    """
     seed = seed_of("evaluate", attempt.name, attempt.seed)
     with arena.admit():
         model = arena.model(seed)
@@ -82,6 +84,8 @@ def attempted(attempt: Attempt, number: int, arena: Arena) -> Trajectory:
             model = Narrow(model, arena.context)
         try:
             sandbox = arena.sandbox(attempt)
+        except Unprepared:
+            raise
         except SeraError as error:
             if error.ends_run:
                 raise

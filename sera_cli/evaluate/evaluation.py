@@ -12,6 +12,7 @@ from sera_cli.errors import SandboxError
 from sera_cli.evaluate.attempts import AHEAD, QUEUED, Arena, Attempt, attempted
 from sera_cli.evaluate.grade import Grade, Verdict
 from sera_cli.evaluate.instance import Instance
+from sera_cli.evaluate.places import Unprepared
 from sera_cli.evaluate.report import Result, result, score
 from sera_cli.evaluate.validate import Validation
 from sera_cli.store import Kept, grow, read, scan
@@ -88,6 +89,8 @@ class Judging:
     def _grade(self, attempt: Attempt, number: int) -> Grade:
         try:
             made = self._made(attempt)
+        except Unprepared as error:  # what was there when it was validated is gone since
+            made = _said(attempt, "unvalidated", str(error))
         except SandboxError as error:
             if error.ends_run:
                 raise
@@ -119,15 +122,25 @@ class Judging:
             busy = self._busy.setdefault(name, Lock())
         with busy:
             if name not in self._known:
-                id_ = digest(["validation", instance.model_dump(mode="json", exclude={"row"})])
-                place = self._validated.place(
-                    Record(id=id_), lambda item, number: self._trust.validate(instance).model_copy(
-                        update={"id": item.id, "attempt": number}),
-                    fits=lambda _, made: made.valid or not self._retry,
-                )  # fmt: skip
-                self._known[name] = self._validated.at(place)
+                self._known[name] = self._asked(instance)
                 self._trust.on_validated(self._known[name])
         return self._known[name]
+
+    def _asked(self, instance: Instance) -> Validation:
+        """What an earlier run found stands where it was nothing to go by; what it trusted has to be there still."""
+        item = Record(id=digest(["validation", instance.model_dump(mode="json", exclude={"row"})]))
+        place = self._validated.places.get(item.id)
+        known = self._validated.at(place) if place else None
+        if known and not known.valid and not self._retry:
+            return known
+        found = self._trust.validate(instance)
+        if known and (known.valid, known.environment) == (found.valid, found.environment):
+            return known
+        place = self._validated.place(
+            item, lambda one, number: found.model_copy(update={"id": one.id, "attempt": number}),
+            fits=lambda *_: False,
+        )  # fmt: skip
+        return self._validated.at(place)
 
 
 def results(
