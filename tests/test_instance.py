@@ -53,6 +53,10 @@ def test_a_field_that_is_lacking_is_named_with_its_row(tmp_path: Path, field: st
     ({"install_config": {"python": 3.9}}, "python"),
     ({"patch": ""}, "unusable patch"),
     ({"repo": 7}, "unusable repo"),
+    ({"instance_id": "../../x"}, "'../../x' is no instance_id: files are named by it; use letters, digits"),
+    ({"instance_id": "/etc/x"}, "'/etc/x' is no instance_id"),
+    ({"instance_id": "a\nb"}, "is no instance_id"),
+    ({"instance_id": "a" * 201}, "is no instance_id"),
 ])  # fmt: skip
 def test_a_field_that_is_not_what_it_should_be_is_named(changed: dict[str, object], text: str) -> None:
     with pytest.raises(DataError, match=text):

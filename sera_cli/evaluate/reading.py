@@ -1,6 +1,7 @@
 """Benchmarks as they are published: SWE-bench rows out of a JSONL file, a parquet file or a dataset of the hub."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -21,6 +22,7 @@ HUB = {
 SPLIT = "test"
 INSTALL = "run: pip install 'sera[eval]'"
 NEEDED = ("instance_id", "repo", "base_commit", "problem_statement", "patch", "test_patch")
+NAME = re.compile(r"[\w+@][\w.+@:,= -]{0,199}")
 IMAGES = ("image", "docker_image", "image_name")
 """What a row may call the image that it names."""
 
@@ -54,6 +56,9 @@ def instance(row: Row, path: Path | None = None, number: int | None = None) -> I
             what = "lacks" if row.get(field) is None else "has an unusable"
             name = f" of {row['instance_id']}" if field != "instance_id" and row.get("instance_id") else ""
             raise DataError(f"the row{name} {what} {field}; give each row the fields of SWE-bench", path, number)
+    if not NAME.fullmatch(row["instance_id"]):
+        what = f"{row['instance_id'][:40]!r} is no instance_id"
+        raise DataError(f"{what}: files are named by it; use letters, digits, '.', '_' and '-'", path, number)
     config = row.get("install_config")
     try:
         return Instance(
