@@ -182,10 +182,21 @@ def test_a_line_that_the_log_parser_cannot_take_ends_no_evaluation(
 
 @needs_patch
 def test_a_patch_may_not_reach_into_git(repo: Path, here: tiny.Here, tmp_path: Path) -> None:
-    hook = "--- /dev/null\n+++ b/.git/hooks/post-checkout\n@@ -0,0 +1 @@\n+rm -r tests\n"
-    got = graded(tiny.instance(repo), here, tiny.instance(repo).patch + hook, tmp_path)
-    assert (got.verdict, got.applied) == ("unresolved", False)
-    assert "it changes the repository's .git" in (tmp_path / got.log).read_text()
+    hook = "--- /dev/null\n+++ b/{}/hooks/post-checkout\n@@ -0,0 +1 @@\n+rm -r tests\n"
+    link = "diff --git a/way b/way\nnew file mode 120000\n--- /dev/null\n+++ b/way\n@@ -0,0 +1 @@\n+.git\n"
+    end = "\\ No newline at end of file\n"
+    for way in (hook.format(".git"), link + end + hook.format("way")):
+        got = graded(tiny.instance(repo), here, tiny.instance(repo).patch + way, tmp_path)
+        assert (got.verdict, got.applied) == ("unresolved", False)
+        assert "it changes the repository's .git" in (tmp_path / got.log).read_text()
+
+
+def test_where_nothing_passes_the_reason_has_what_the_tests_said_at_last(
+    repo: Path, here: tiny.Here, tmp_path: Path
+) -> None:
+    got = graded(tiny.instance(repo), here, tiny.patch(repo, {"tally.py": "import abacus\n"}), tmp_path)
+    assert got.reason.startswith("5 tests fail: tests/test_tally.py::test_total_of_what_was_taken_away, ")
+    assert got.reason.endswith("and 3 more; the last thing they say: ERROR tests/test_tally.py - ModuleNotFoundError")
 
 
 def test_later_commits_cannot_be_reached(repo: Path, here: tiny.Here) -> None:

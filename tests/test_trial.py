@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from sera_cli.errors import DataError
+from sera_cli.evaluate.output import last
 from sera_cli.evaluate.script import END, START
-from sera_cli.evaluate.trial import Broken, last, trial
+from sera_cli.evaluate.trial import Broken, trial
 from tests import tiny
 
 pytest.importorskip("swebench")

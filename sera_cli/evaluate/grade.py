@@ -5,7 +5,6 @@ Whose failure is it? A patch that does not apply, tests that fail, a run that ha
 patch's. A sandbox that cannot be had or breaks: nobody's, `infra`. No environment: `unvalidated`.
 """
 
-import re
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -15,7 +14,7 @@ from sera_cli import hunks
 from sera_cli.errors import SandboxError
 from sera_cli.evaluate import swebench
 from sera_cli.evaluate.instance import Instance
-from sera_cli.evaluate.output import PLACE, output
+from sera_cli.evaluate.output import PLACE, last, output
 from sera_cli.evaluate.places import Place, Unprepared
 from sera_cli.harness.sandbox import ROOT, Sandbox
 from sera_cli.redact import redact, restore, tokens
@@ -31,6 +30,7 @@ APPLYING = 120.0
 """Seconds that applying a patch may take."""
 
 PATCH = f"{PLACE}/patch.diff"
+GIT_FILES = f"cd {ROOT} && find .git -printf '%p %s %C@\\n' | sort | sha256sum"
 UNREAD = "the tests printed a line that ends swebench's log parser"
 MOST = 200
 """Names of failing tests that are kept: a syntax error fails ten thousand."""
@@ -106,8 +106,7 @@ def _tested(instance: Instance, patch: str, box: Sandbox, log: Path, *, script: 
     judged = swebench.judged(instance, log)
     if judged.resolved:
         return Outcome(verdict="resolved", applied=True)
-    ended = f"the tests did not run to their end. {done.note}".strip() if judged.read else UNREAD
-    reason = named(judged.failing) if judged.ran else ended
+    reason = _why(instance, judged, printed, done.note)
     return Outcome(verdict="unresolved", applied=True, reason=reason, failing=judged.failing[:MOST])
 
 
@@ -128,16 +127,16 @@ def meant(box: Sandbox, patch: str) -> str:
 def applied(box: Sandbox, patch: str) -> str:
     """Applies a patch by the first of swebench's commands that can; empty, or what they all said.
 
-    Only the last of them, `patch`, would write into `.git`; it is asked first what it would do. Raises SandboxError
-    where one of the programs is not there.
+    Only the last of them, `patch`, would write into `.git`, also through a link that the patch makes; what it changed
+    there is no patch of files. Raises SandboxError where one of the programs is not there.
     """
     box.write(PATCH, patch)
+    before = box.run(GIT_FILES, APPLYING).output
     said = list[str]()
     for command in swebench.apply_commands():
-        run = f"cd {ROOT} && {command} {PATCH}"
-        if not command.startswith("git") and _reaches_git(box.run(f"{run} --dry-run", APPLYING).output):
+        done = box.run(f"cd {ROOT} && {command} {PATCH}", APPLYING)
+        if done.code == 0 and box.run(GIT_FILES, APPLYING).output != before:
             return "".join([*said, "error: it changes the repository's .git\n"])
-        done = box.run(run, APPLYING)
         if done.code == 0:
             return ""
         if done.code == 127:
@@ -153,8 +152,12 @@ def named(tests: tuple[str, ...]) -> str:
     return f"{len(tests)} test{'s fail' if len(tests) != 1 else ' fails'}: {shown}{more}"
 
 
-def _reaches_git(said: str) -> bool:
-    return bool(re.search(r"(?m)^(?:checking|patching) .*[/' ]\.git(?:[/']|$)", said))
+def _why(instance: Instance, judged: swebench.Judged, printed: str, note: str) -> str:
+    """Where nothing that should pass does, what was said at last tells most: an import that fails, say."""
+    if not judged.ran:
+        return f"the tests did not run to their end. {note}".strip() if judged.read else UNREAD
+    every = len(judged.failing) >= len(instance.fail_to_pass) + len(instance.pass_to_pass)
+    return named(judged.failing) + (f"; the last thing they say: {last(printed)}" if every else "")
 
 
 def _complaint(said: str) -> str:

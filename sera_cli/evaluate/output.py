@@ -42,6 +42,12 @@ def output(box: Sandbox, script: str, seconds: float) -> tuple[Result, str]:
     return done, "\n".join(line[:LINE] for line in printed.partition(f"\n{end}\n")[0].split("\n"))
 
 
+def last(text: str) -> str:
+    """The last line that says something, but for what a shell or swebench adds."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("+", ">>>>>"))]
+    return lines[-1][:200] if lines else "nothing was printed"
+
+
 def _joined(box: Sandbox, size: int) -> str:
     first = _part(box, f"head -c {HALF} {LOG}")
     if size <= HALF:

@@ -6,7 +6,7 @@ from sera_cli.errors import SeraError
 from sera_cli.evaluate import swebench
 from sera_cli.evaluate.grade import UNREAD, applied
 from sera_cli.evaluate.instance import Instance
-from sera_cli.evaluate.output import output
+from sera_cli.evaluate.output import last, output
 from sera_cli.evaluate.places import Place
 from sera_cli.evaluate.script import START
 from sera_cli.store import atomically
@@ -56,9 +56,3 @@ def _statuses(instance: Instance, log: Path) -> Statuses | None:
     except swebench.UNREADABLE as error:
         raise Broken("the tests' output cannot be read", UNREAD) from error
     return {test: str(status) for test, status in found.items()} if ran else None
-
-
-def last(text: str) -> str:
-    """The last line that says something, but for what a shell or swebench adds."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("+", ">>>>>"))]
-    return lines[-1][:200] if lines else "nothing was printed"
