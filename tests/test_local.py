@@ -62,6 +62,18 @@ def test_a_commit_that_the_repository_lacks_is_said(env: Path, tmp_path: Path) -
         LocalPlace(tmp_path / "repo", environment(env), tmp_path / "scratch").prepare(gone)
 
 
+def test_what_no_model_may_see_is_not_there(tmp_path: Path) -> None:
+    base = {**owned.UNITTEST.base, "private/notes.txt": "for us alone", ".seraignore": "/private/\n"}
+    instance = owned.instance(tmp_path / "repo", owned.UNITTEST._replace(base=base))
+    place = LocalPlace(tmp_path / "repo", Ground(), tmp_path / "scratch")
+    with place.sandbox(instance) as box:
+        assert box.run("ls -a; git log -p | grep -c 'for us'", 30).output.split() == [
+            ".", "..", ".git", *sorted({path.partition("/")[0] for path in owned.UNITTEST.base}), "0"]  # fmt: skip
+    before = place.prepare(instance)
+    (tmp_path / "repo" / ".seraignore").write_text("/nothing/\n")
+    assert place.prepare(instance) != before
+
+
 def test_what_is_set_up_is_part_of_the_commit(tmp_path: Path) -> None:
     instance = owned.instance(tmp_path / "repo", owned.UNITTEST)
     setup = "echo 'made = 1' >made.py; ! python -c 'import socket; socket.create_connection((\"1.1.1.1\", 53), 5)'"

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from sera_cli import ignore
 from sera_cli.errors import DataError
 from sera_cli.evaluate import building, repositories
 from sera_cli.evaluate.bases import Bases, Standing
@@ -13,6 +14,7 @@ from sera_cli.evaluate.places import Unprepared
 from sera_cli.evaluate.script import script
 from sera_cli.evaluate.toolchains import Ground
 from sera_cli.export import export, settle
+from sera_cli.git import Checkout
 from sera_cli.harness.sandbox import PLAIN, ROOT, Sandbox, Shown, Terms, bubblewrap, choose
 from sera_cli.harness.sandbox.private import private_folder
 from sera_cli.types import digest
@@ -40,7 +42,8 @@ class LocalPlace:
 
     def prepare(self, instance: Instance) -> str:
         with self._held(instance):
-            return digest([self.name, self._ground.digest, sorted(self._ground.variables), self._setup], 16)
+            rules = ignore.rules(self._checkout(instance))
+            return digest([self.name, self._ground.digest, sorted(self._ground.variables), self._setup, rules], 16)
 
     def sandbox(self, instance: Instance) -> Sandbox:
         standing = Standing(lambda: self._held(instance), self._maker)
@@ -53,18 +56,21 @@ class LocalPlace:
 
     @contextmanager
     def _held(self, instance: Instance) -> Iterator[Path]:
-        try:
-            checkout = repositories.checkout(self._repository, instance.repo, instance.base_commit)
-        except DataError as error:
-            raise Unprepared(str(error)) from error
+        checkout = self._checkout(instance)
 
         def make(part: Path) -> None:
-            export(checkout, part)
+            export(checkout, part, ignore.hidden(checkout))
             if self._setup:
                 self._set_up(part)
 
         with self._bases.held(instance.base_commit, make) as base:
             yield base
+
+    def _checkout(self, instance: Instance) -> Checkout:
+        try:
+            return repositories.checkout(self._repository, instance.repo, instance.base_commit)
+        except DataError as error:
+            raise Unprepared(str(error)) from error
 
     def _set_up(self, part: Path) -> None:
         """Raises Unprepared where the command fails, with the last thing it said."""

@@ -3,7 +3,9 @@
 import os
 import shutil
 import subprocess
+from importlib.metadata import distributions
 from pathlib import Path
+from sys import version_info
 from typing import Any
 
 from pydantic import Field
@@ -76,7 +78,8 @@ def toolchain(language: str, checkout: Path | None = None) -> Ground:
             fetched = _fetched(checkout / "node_modules", "/node_modules") if checkout else []
             return _ground("node", _program("node").resolve().parent.parent, told, fetched)
         case "python":
-            return Ground(variables={"PYTHONPATH": IMPORTED})
+            there = sorted(f"{one.name} {one.version}" for one in distributions())
+            return Ground(variables={"PYTHONPATH": IMPORTED}, digest=digest([version_info[:3], there], 16))
         case _:
             raise Unprepared(f"no environment is made for {language}")
 

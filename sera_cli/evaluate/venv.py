@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 
+from sera_cli import ignore
 from sera_cli.config import home
 from sera_cli.errors import DataError
 from sera_cli.evaluate import building, environments, pythons, repositories
@@ -20,6 +21,7 @@ from sera_cli.git import Checkout
 from sera_cli.harness.sandbox import PLAIN, Sandbox, Terms, bubblewrap
 from sera_cli.harness.sandbox.bubblewrap import BubblewrapSandbox
 from sera_cli.harness.sandbox.copy import shared
+from sera_cli.types import digest
 
 
 class VenvPlace:
@@ -44,7 +46,8 @@ class VenvPlace:
         specified, made = self._environment(instance)
         try:
             with self._held(instance, specified, made):
-                return made.digest
+                rules = ignore.rules(self._checkout(instance))
+                return digest([made.digest, rules], 16) if rules else made.digest
         except DataError as error:
             raise Unprepared(f"{instance.instance_id}: {error}") from error
 
@@ -104,7 +107,8 @@ class VenvPlace:
 
     def _lay_out(self, instance: Instance, specified: Specification, made: Made, part: Path) -> None:
         folder = self._folder(specified)
-        export(self._checkout(instance), part)
+        checkout = self._checkout(instance)
+        export(checkout, part, ignore.hidden(checkout))
         if specified.pre_install:
             terms = environments.use(self._terms, folder, made)
             building.prepare(part, specified.pre_install, terms, part.with_name("log"))
