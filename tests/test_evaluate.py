@@ -354,6 +354,23 @@ def test_a_submission_has_a_log_and_a_trace_of_every_instance(tmp_path: Path) ->
     assert len((out / "all_preds.jsonl").read_text().splitlines()) == 2
 
 
+def test_why_it_is_not_resolved_is_told(tmp_path: Path, capsys: Captured) -> None:
+    place, file = Place(tmp_path), tmp_path / "preds.jsonl"
+    file.write_text(json.dumps({"instance_id": "tiny__tally-1", "model_patch": tiny.BROKEN["does not apply"]}))
+    assert place.sera("--predictions", file) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "instance not resolved tiny__tally-1 the patch does not apply: patch failed: tally.py:1" in told
+
+
+def test_another_environment_is_another_evaluation(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    other = tmp_path / "other"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", other], check=True)
+    assert place.sera("--predictions", "gold") == 0
+    assert place.sera("--predictions", "gold", "--venv", other) == 0
+    assert len(list((place.project / ".sera" / "evals").iterdir())) == 2
+
+
 def test_the_context_can_be_made_smaller_and_its_overflow_hands_in_what_there_is(tmp_path: Path) -> None:
     place = Place(tmp_path)
 
@@ -379,6 +396,13 @@ def test_the_context_can_be_made_smaller_and_its_overflow_hands_in_what_there_is
         (["--bench", "tiny.jsonl", "--predictions", "gold", "--environment", "venv"], 2,
          "say where they are with --repos"),
         (["--bench", "tiny.jsonl", "--predictions", "gold", "--instances", "x*"], 2, "no instance is called x*"),
+        (["--bench", "tiny.jsonl", "--predictions", "gold", "--seeds", "2"], 2, "leave out --seeds and --context"),
+        (["--bench", "tiny.jsonl", "--predictions", "gold", "--repos", "clones", "--any-python", "--environment",
+          "local"], 2, "--any-python has no say in environment local; leave it out, or say --environment venv"),
+        (["--bench", "tiny.jsonl", "--predictions", "gold", "--repos", "clones", "--venv", "x", "--environment",
+          "venv"], 2, "--venv has no say in environment venv; leave it out, or say --environment local"),
+        (["--bench", "soft", "--dataset", "soft.jsonl", "--model", "rehearsal", "--submission", "x"], 2,
+         "leave out --submission"),
         (["--bench", "tiny.jsonl", "--predictions", "no.jsonl"], 2, "name a file, or say gold or empty"),
         (["--bench", "broken.jsonl", "--predictions", "gold"], 1, "broken.jsonl:1: not JSON"),
         (["--bench", "short.jsonl", "--predictions", "gold"], 1, "short.jsonl:1: the row of x lacks repo"),

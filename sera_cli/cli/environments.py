@@ -43,6 +43,20 @@ def chosen(wanted: "Wanted", *, clones: bool) -> str:
     return "docker"
 
 
+def chosen_by(wanted: "Wanted", name: str) -> dict[str, Any]:
+    """What was said of the environment called `name`, in as far as it makes another one. Raises ConfigError for what
+    has no say in it.
+    """
+    if name == "none":
+        return {}
+    for said, flag, place in ((wanted.venv, "--venv", "local"), (wanted.any_python, "--any-python", "venv"),
+                              (wanted.namespace, "--image-namespace", "docker")):
+        if said and name != place:
+            raise ConfigError(f"{flag} has no say in environment {name}; leave it out, or say --environment {place}")
+    told: dict[str, Any] = {"any_python": True} if wanted.any_python else {}
+    return told | ({"venv": str(wanted.venv.resolve())} if wanted.venv else {})
+
+
 def images(wanted: "Wanted", config: "Config") -> dict[str, str]:
     """How published images are called and what is in them."""
     from sera_cli.evaluate.images import Published

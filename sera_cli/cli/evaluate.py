@@ -133,8 +133,9 @@ def screen(report: "Report", folder: Path) -> None:
         show(scored(summary, "resolved" if resolving else "mean recall"))
     if not resolving:
         say(totals["note"], prose=True)
-    for title, reasons in (("not counted: no environment that its own fix passes in", report.unvalidated),
-                           ("not counted: broke, see --retry-failed", broken(report))):
+    for title, reasons in (("not resolved", reasons_of(report, "unresolved")),
+                           ("not counted: no environment that its own fix passes in", report.unvalidated),
+                           ("not counted: broke, see --retry-failed", reasons_of(report, "infra"))):
         if reasons:
             rows = list(reasons.items())
             show(table(("instance", title), rows[:REASONS]))
@@ -161,11 +162,11 @@ def scored(summary: dict[str, Any], what: str = "resolved") -> str:
     return ", ".join(parts)
 
 
-def broken(report: "Report") -> dict[str, str]:
-    """Why attempts broke, by instance."""
+def reasons_of(report: "Report", verdict: str) -> dict[str, str]:
+    """Why attempts came to a verdict, by instance; of several seeds the last says it."""
     return {
         name: one.reason for name, by_seed in report.results.items() for one in by_seed.values()
-        if one.verdict == "infra"
+        if one.verdict == verdict
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sera_cli.evaluate.evaluation import Files
     from sera_cli.evaluate.instance import Instance
 
-GRADING = ("environment", "images", "swebench", "test_seconds")
+GRADING = ("environment", "images", "swebench", "test_seconds", "any_python", "venv")
 """Settings that decide how a patch is graded, not what it is."""
 
 
@@ -68,6 +68,10 @@ def settled(wanted: Wanted) -> Exam:
         raise ConfigError("soft tasks have no tests to grade patches by; say who is to answer them: --agent or --model")
     if wanted.predictions and (wanted.agent or wanted.model):
         raise ConfigError("--predictions are graded as they are; leave out --agent and --model")
+    if wanted.predictions and (wanted.seeds > 1 or wanted.context):
+        raise ConfigError("--predictions are graded once, and by no model; leave out --seeds and --context")
+    if wanted.submission and bench == "soft":
+        raise ConfigError("soft tasks are no benchmark with a leaderboard; leave out --submission")
     who = None if wanted.predictions else contender(wanted.agent, wanted.model)
     found = benchmarks.instances(wanted, root, offline=resolved.config.privacy.offline)
     patches, label = _predicted(wanted, found)
@@ -77,6 +81,7 @@ def settled(wanted: Wanted) -> Exam:
     settings["environment"] = environments.chosen(wanted, clones=repos is not None)
     if settings["environment"] != "none":
         settings["swebench"] = swebench.release()
+    settings |= environments.chosen_by(wanted, settings["environment"])
     if settings["environment"] == "docker":
         settings["images"] = environments.images(wanted, resolved.config)
     job = _job(wanted, resolved, root, who or Contender(str(settings["predictions"])), settings)
