@@ -154,3 +154,9 @@ def test_where_there_are_no_tasks_yet_the_teacher_of_the_settings_writes_them(
     assert "no soft tasks yet: rehearsal writes them" in captured.err
     assert json.loads(captured.out)["scored"] == 2
     assert read(tasks.at(example)).about["teacher"] == "rehearsal"
+
+
+@pytest.mark.parametrize("more", [(), ("--predictions", "gold"), ("--model", "rehearsal", "--submission", "folder")])
+def test_no_tasks_are_written_for_what_is_refused_anyway(example: Path, more: tuple[str, ...]) -> None:
+    assert sera("eval", "-C", example, "--bench", "soft", *more) == 2
+    assert not tasks.at(example).parent.exists()

@@ -64,15 +64,7 @@ def settled(wanted: Wanted) -> Exam:
     bench = benchmarks.named(wanted)
     root = config.project(wanted.project).resolve()
     resolved = config.resolve(wanted.project, wanted.flags)
-    if wanted.predictions and bench == "soft":
-        raise ConfigError("soft tasks have no tests to grade patches by; say who is to answer them: --agent or --model")
-    if wanted.predictions and (wanted.agent or wanted.model):
-        raise ConfigError("--predictions are graded as they are; leave out --agent and --model")
-    if wanted.predictions and (wanted.seeds > 1 or wanted.context):
-        raise ConfigError("--predictions are graded once, and by no model; leave out --seeds and --context")
-    if wanted.submission and bench == "soft":
-        raise ConfigError("soft tasks are no benchmark with a leaderboard; leave out --submission")
-    who = None if wanted.predictions else contender(wanted.agent, wanted.model)
+    who = entrant(wanted, bench)
     found = benchmarks.instances(wanted, root, offline=resolved.config.privacy.offline)
     patches, label = _predicted(wanted, found)
     found = tuple(one for one in found if who or one.instance_id in patches)
@@ -88,6 +80,19 @@ def settled(wanted: Wanted) -> Exam:
     _guard(job, who, resolved, wanted.project)
     exam = Exam(wanted, job, bench, found, who, patches, settings, repos, ())
     return replace(exam, todo=_attempts(exam))
+
+
+def entrant(wanted: Wanted, bench: str) -> Contender | None:
+    """Who is evaluated; None where patches are graded. Raises ConfigError for options that do not go together."""
+    if wanted.predictions and bench == "soft":
+        raise ConfigError("soft tasks have no tests to grade patches by; say who is to answer them: --agent or --model")
+    if wanted.predictions and (wanted.agent or wanted.model):
+        raise ConfigError("--predictions are graded as they are; leave out --agent and --model")
+    if wanted.predictions and (wanted.seeds > 1 or wanted.context):
+        raise ConfigError("--predictions are graded once, and by no model; leave out --seeds and --context")
+    if wanted.submission and bench == "soft":
+        raise ConfigError("soft tasks are no benchmark with a leaderboard; leave out --submission")
+    return None if wanted.predictions else contender(wanted.agent, wanted.model)
 
 
 def files(exam: Exam) -> "Files":

@@ -12,7 +12,7 @@ from sera_cli.cli.contender import arena
 from sera_cli.cli.evaluate import Wanted, counted
 from sera_cli.cli.evaluated import cost, traced
 from sera_cli.cli.evaluating import AGAIN, HOPELESS, keep_instances
-from sera_cli.cli.exam import Exam, files, settled
+from sera_cli.cli.exam import Exam, entrant, files, settled
 from sera_cli.cli.job import Job
 from sera_cli.cli.working import workers
 from sera_cli.console import Board, board, say
@@ -30,6 +30,7 @@ def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
     """
     from sera_cli import runs
 
+    entrant(wanted, wanted.bench)  # before a teacher is paid for tasks
     have_tasks(wanted)
     exam = _untaught(settled(wanted))
     run = exam.job.run
