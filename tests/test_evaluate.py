@@ -206,6 +206,7 @@ def test_a_server_that_breaks_is_no_failure_of_the_model(tmp_path: Path, capsys:
     assert json.loads(told.out)["instances"] == {"tiny__tally-1": "infra"}
     assert "error: nothing was graded: all 1 attempts broke; mend that, then --retry-failed" in told.err
     assert read(place.folder()).results["tiny__tally-1"][0].score is None
+    assert not (place.folder() / "preds-0.jsonl").exists()
     with serving(scripted(FIX)) as server:
         assert place.sera(*model(server)) == 1
         assert place.sera(*model(server), "--retry-failed") == 0

@@ -11,7 +11,8 @@ from sera_cli.evaluate.grade import Grade, grade, named
 from sera_cli.evaluate.grade import tested as ran
 from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.places import Place, Unprepared
-from sera_cli.harness.sandbox import Sandbox
+from sera_cli.harness.sandbox import Result, Sandbox
+from sera_cli.harness.sandbox.disk import FULL
 from sera_cli.redact import ours, redact
 from tests import tiny
 
@@ -221,6 +222,28 @@ def test_a_sandbox_that_breaks_is_nobodys_failure(repo: Path, tmp_path: Path) ->
     one = tiny.instance(repo)
     got = graded(one, Broken(SandboxError("the engine said no")), one.patch, tmp_path)
     assert (got.verdict, got.reason, got.failed) == ("infra", "the engine said no", True)
+
+
+class Crowded(tiny.Here):
+    """Another process fills the disk while tests run."""
+
+    def sandbox(self, instance: Instance) -> Sandbox:
+        inside = super().sandbox(instance)
+        run = inside.run
+
+        def struck(command: str, timeout: float) -> Result:
+            if "tests.sh" not in command:
+                return run(command, timeout)
+            return Result(output="", code=137, note=f"The command was killed: {FULL}.")
+
+        inside.run = struck  # type: ignore[method-assign]
+        return inside
+
+
+def test_a_disk_that_is_full_is_nobodys_failure(repo: Path, tmp_path: Path) -> None:
+    one = tiny.instance(repo)
+    got = graded(one, Crowded(repo, tmp_path / "bases"), one.patch, tmp_path)
+    assert (got.verdict, got.reason) == ("infra", "the tests were ended: this machine's disk is nearly full; make room")
 
 
 def test_an_instance_without_an_environment_is_unvalidated(repo: Path, tmp_path: Path) -> None:

@@ -86,7 +86,8 @@ def traced(exam: Exam) -> None:
     names, folder = {one.id: one for one in exam.todo}, files(exam)
     for rollout in ordered(folder.solved, Trajectory, names):
         attempt = names[rollout.id]
-        patches[attempt.seed][attempt.name] = rollout.patch
+        if not rollout.failed:  # what broke handed nothing in, and an empty patch would be a failure of the model's
+            patches[attempt.seed][attempt.name] = rollout.patch
         document = trajectories.trajectory(rollout, attempt.name, cost(exam, rollout.usage))
         trajectories.write(folder.trajectories / str(attempt.seed), attempt.name, document)
     for seed, made in patches.items():

@@ -17,6 +17,7 @@ from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.output import PLACE, last, output
 from sera_cli.evaluate.places import Place, Unprepared
 from sera_cli.harness.sandbox import ROOT, Sandbox
+from sera_cli.harness.sandbox.disk import FULL
 from sera_cli.redact import redact, restore, tokens
 from sera_cli.store import atomically
 from sera_cli.types import Record, Value
@@ -100,6 +101,8 @@ def _tested(instance: Instance, patch: str, box: Sandbox, log: Path, *, script: 
         return Outcome(verdict="unresolved", reason=f"the patch does not apply: {_complaint(refusal)}")
     done, printed = output(box, script, seconds)
     atomically(log, printed.encode())
+    if FULL in done.note:
+        raise SandboxError(f"the tests were ended: {FULL}; make room")
     if done.timed_out:
         late = f"the tests did not end in {seconds:g} s"
         return Outcome(verdict="unresolved", applied=True, timed_out=True, reason=late)

@@ -20,6 +20,9 @@ FLOOR = 1 << 30
 PART = 20
 """Bytes that stay free; on a small disk, a twentieth of it."""
 
+FULL = "this machine's disk is nearly full"
+"""Why commands are ended below the floor, whoever it was that took the disk."""
+
 STEP = 1 << 26
 """Bytes by which the free disk shrinks before anybody looks who took them."""
 
@@ -81,7 +84,7 @@ class Written:
             self._reason = f"more than {self._bound / 2**30:.3g} GiB were written to disk; remove what is not needed"
             self._most = taken + self._bound // 8
         elif left < self._floor and (taken > STEP or self._low > 1):
-            self._reason = "this machine's disk is nearly full"
+            self._reason = FULL
         else:
             return
         self._struck = True

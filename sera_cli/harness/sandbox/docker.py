@@ -21,7 +21,7 @@ from sera_cli.harness.sandbox import Result, Terms, changes, daemon
 from sera_cli.harness.sandbox.answers import OUTPUT, SECONDS, TEXT, check_written, decoded, ended, text
 from sera_cli.harness.sandbox.attached import KILLED, Attached
 from sera_cli.harness.sandbox.container import NAME, House, Stand
-from sera_cli.harness.sandbox.disk import FLOOR, STEP
+from sera_cli.harness.sandbox.disk import FLOOR, FULL, STEP
 from sera_cli.harness.sandbox.environment import Environment, environment_or_plain
 from sera_cli.harness.sandbox.layers import GROUP, KEPT, USER, layer
 from sera_cli.harness.sandbox.places import INSIDE, SYSTEM_PATH
@@ -243,7 +243,7 @@ class DockerSandbox:
             bound = self._house.terms.bounds.disk / 2**30
             return f"more than {bound:.3g} GiB were written to disk; remove what is not needed"
         before, self._low = self._low, self._house.free() < FLOOR
-        return "this machine's disk is nearly full" if self._low and (before or written > STEP) else ""
+        return FULL if self._low and (before or written > STEP) else ""
 
     def _written(self) -> int:
         return daemon.written(self._client, self._box)
