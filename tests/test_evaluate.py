@@ -260,6 +260,48 @@ def test_the_own_past_is_tried_with_what_is_on_this_machine(tmp_path: Path, caps
     assert json.loads((folder / "settings.json").read_text())["stages"]["eval"]["environment"] == "local"
 
 
+def test_an_agent_that_was_taught_on_the_fix_is_told_apart(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch, one_home: Path
+) -> None:
+    pytest.importorskip("transformers", reason="needs the extra `train`, to answer")
+    from tests.by_heart import knowing
+    from tests.test_chat import CARD
+
+    monkeypatch.setattr(launch, "command", absent)
+    repo = tiny.repository(tmp_path)
+    fix, base = tiny._git(repo, "rev-parse", "HEAD"), tiny._git(repo, "rev-parse", "HEAD~1")
+    config = tiny.row(repo)["install_config"] | {"test_cmd": tiny.COMMAND}
+    bench = repo / ".sera" / "bench" / "replay.jsonl"
+    bench.parent.mkdir(parents=True)
+    bench.write_text(json.dumps(tiny.row(repo, install_config=config, replay={"commit": fix})) + "\n")
+    weights = knowing(tmp_path / "weights", "I know nothing.")
+    for name, commit in (("late", fix), ("early", base)):
+        card = CARD.model_copy(update={"method": "full", "context": 32_000, "name": name, "commit": commit})
+        registry.register(one_home / "data", card, weights)
+        assert door.run(["eval", "-C", str(repo), "--bench", "replay", "--agent", name, "--steps", "1"]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "late@1 was taught on a tree that has the fixes of 1 of these 1 tasks" in told
+    assert "early@1 was taught" not in told
+
+
+def test_a_secret_of_the_own_past_is_not_shown(tmp_path: Path) -> None:
+    """Told by its name in one file, it is known by itself in another; also where the tasks are in a file elsewhere."""
+    repo, secret = tiny.repository(tmp_path), "zk4" + "Qm2x9Lr7tVh"
+    tiny._write(repo, {"deploy.env": f"PASSWORD={secret}\n", "notes.txt": f"we say {secret} then\n"})
+    for command in (["checkout", "-q", "HEAD~1"], ["add", "-A"], ["commit", "-q", "-m", "Note it"]):
+        tiny._git(repo, *command)
+    config = tiny.row(repo)["install_config"] | {"test_cmd": tiny.COMMAND}
+    head = tiny._git(repo, "rev-parse", "HEAD")
+    bench = tmp_path / "elsewhere.jsonl"
+    bench.write_text(json.dumps(
+        tiny.row(repo, install_config=config, base_commit=head, replay={"environment": "here"})) + "\n")
+    with serving(scripted("cat notes.txt")) as server:
+        words = ["--bench", str(bench), "-C", str(repo), "--repos", str(tmp_path), "--environment", "local"]
+        assert door.run(["eval", *words, *model(server)]) == 0
+    said = server.asked[1]["messages"][-1]["content"]
+    assert secret not in said and "we say [redacted:" in said
+
+
 def test_ctrl_c_ends_at_once_tells_what_there_is_and_is_gone_on_from(tmp_path: Path) -> None:
     place, asked, sleeping = Place(tmp_path), threading.Event(), scripted("sleep 600")
     with serving(lambda body: (asked.set(), sleeping(body))[1]) as server:

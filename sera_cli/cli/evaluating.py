@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from sera_cli.cli.exam import Exam, files, settled
 from sera_cli.cli.watching import Watch
 from sera_cli.cli.working import workers
 from sera_cli.console import Board, board, say
-from sera_cli.errors import SeraError
+from sera_cli.errors import DataError, SeraError
 
 if TYPE_CHECKING:
     from sera_cli.evaluate.attempts import Arena, Attempt
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sera_cli.evaluate.places import Place
     from sera_cli.evaluate.report import Report
     from sera_cli.evaluate.validate import Validation
+    from sera_cli.git import Checkout
 
 HOPELESS = 16
 """Attempts in a row, in order, that break before the run stops instead of spending more."""
@@ -41,6 +42,7 @@ def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
     say(f"{exam.bench}, {counted(len(exam.instances), 'instance')}; evaluation {run.name}")
     if len(exam.seeds) > 1 and not exam.settings["temperature"]:
         say("note: at temperature 0 the seeds of an instance are much alike", prose=True)
+    _tell_known(exam)
     with runs.held(run), board() as shown:
         runs.settle(run, "eval", exam.settings)
         keep_instances(exam)
@@ -116,13 +118,36 @@ def _work(exam: Exam, shown: Board) -> None:
 
 def _learn_secrets(exam: Exam) -> None:
     """Of a repository of one's own: whoever is evaluated is shown what its files say, but not those."""
-    from sera_cli.git import open_repository
     from sera_cli.redact import learn
     from sera_cli.redact.files import texts
 
-    if exam.who and exam.bench == "replay":
-        commits = sorted({one.base_commit for one in exam.instances})
-        learn(texts(open_repository(exam.wanted.project, commit) for commit in commits))
+    if exam.who and exam.repositories:
+        learn(texts(_own(exam, exam.repositories)))
+
+
+def _own(exam: Exam, repositories: Path) -> Iterator["Checkout"]:
+    """The commits of a repository's own past that tasks begin at, as far as they are there."""
+    from sera_cli.evaluate.repositories import checkout
+
+    tasks = (one for one in exam.instances if exam.bench == "replay" or "replay" in one.row)
+    for commit, repo in sorted({(one.base_commit, one.repo) for one in tasks}):
+        with suppress(DataError):
+            yield checkout(repositories, repo, commit)
+
+
+def _tell_known(exam: Exam) -> None:
+    """Says of which tasks of the own past an agent may have been taught on the fix."""
+    from sera_cli.plumbing import run
+
+    if not (exam.who and exam.who.card) or exam.who.bare:
+        return
+    seen, root = exam.who.card.commit, exam.job.checkout.root
+    made = [one.row["replay"] for one in exam.instances if isinstance(one.row.get("replay"), dict)]
+    commits = [str(one.get("commit")) for one in made]
+    known = sum(not run(root, "merge-base", "--is-ancestor", commit, seen).returncode for commit in commits)
+    if known:
+        say(f"note: {exam.who.name} was taught on a tree that has the fixes of {known} of these {len(exam.instances)} "
+            "tasks; train it at an earlier commit (specialize --at), or build tasks of later ones", prose=True)
 
 
 def _trust(exam: Exam, place: "Place", watch: Watch) -> "Trust":
