@@ -302,6 +302,16 @@ def test_a_secret_of_the_own_past_is_not_shown(tmp_path: Path) -> None:
     assert secret not in said and "we say [redacted:" in said
 
 
+def test_what_is_tried_unconfined_is_said_to_be(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERA_ROLLOUT_SANDBOX", "folder")
+    place = Place(tmp_path)
+    with serving(scripted(FIX)) as server:
+        assert place.sera(*model(server)) == 0
+    assert "note: the folder sandbox keeps nobody from the network" in capsys.readouterr().err
+
+
 def test_ctrl_c_ends_at_once_tells_what_there_is_and_is_gone_on_from(tmp_path: Path) -> None:
     place, asked, sleeping = Place(tmp_path), threading.Event(), scripted("sleep 600")
     with serving(lambda body: (asked.set(), sleeping(body))[1]) as server:

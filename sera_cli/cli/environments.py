@@ -98,6 +98,9 @@ def _local(exam: "Exam", terms: "Terms") -> Iterator["Place"]:
     said = exam.job.config.rollout.sandbox
     if said != "folder" and not choose(said).isolates:
         raise ConfigError("tests and commands would run on this machine unconfined; install bubblewrap (`sera doctor`)")
+    if exam.who and said == "folder":
+        say("note: the folder sandbox keeps nobody from the network, nor from the fixes in your own repository: score "
+            "no one by it", prose=True)
     assert exam.repositories
     with private_folder(label=exam.job.run.name) as scratch:
         yield own.place(exam.repositories, _language(exam), _allowed(exam), scratch, sandbox=said, terms=terms)
