@@ -1,11 +1,12 @@
 """Which instances can be trusted, and that what is known of them is not tried again."""
 
+import fcntl
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from sera_cli.errors import SandboxError
+from sera_cli.errors import Cancelled, SandboxError
 from sera_cli.evaluate import validate
 from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.places import Unprepared
@@ -67,6 +68,15 @@ def test_an_instance_is_tried_once_however_many_ask(repo: Path, place: Counted, 
         found = [*pool.map(lambda _: validated(one, place, logs=tmp_path), range(3))]
     assert [one.valid for one in found] == [True, True, True]
     assert place.sandboxes == 2
+
+
+def test_who_waits_for_another_can_be_stopped(repo: Path, place: Counted, tmp_path: Path) -> None:
+    one = tiny.instance(repo)
+    found = validated(one, place, logs=tmp_path)
+    with (validate.folder() / f"{found.id}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Cancelled, match="while another process tries an instance"):
+            validated(one, place, logs=tmp_path, cancelled=lambda: True)
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def _work(exam: Exam, shown: Board) -> None:
         workers(exam.jobs, stop) as pool,
     ):
         judging = Judging(
-            files(exam), {one.instance_id: one for one in exam.instances}, _trust(exam, place, watch),
+            files(exam), {one.instance_id: one for one in exam.instances}, _trust(exam, place, stop, watch),
             arena=arena, patches=exam.patches, retry_failed=exam.wanted.retry_failed,
         )  # fmt: skip
         broken = 0
@@ -150,7 +150,7 @@ def _tell_known(exam: Exam) -> None:
             "tasks; train it at an earlier commit (specialize --at), or build tasks of later ones", prose=True)
 
 
-def _trust(exam: Exam, place: "Place", watch: Watch) -> "Trust":
+def _trust(exam: Exam, place: "Place", stop: threading.Event, watch: Watch) -> "Trust":
     """How instances are validated and patches graded in that place, and who hears of it."""
     from sera_cli.evaluate.evaluation import Trust
     from sera_cli.evaluate.grade import grade
@@ -160,7 +160,8 @@ def _trust(exam: Exam, place: "Place", watch: Watch) -> "Trust":
 
     def validate(instance: "Instance") -> "Validation":
         where = logs / "validation"
-        return validated(instance, place, logs=where, seconds=seconds, again=exam.wanted.retry_failed)
+        return validated(
+            instance, place, logs=where, seconds=seconds, again=exam.wanted.retry_failed, cancelled=stop.is_set)
 
     def mark(instance: "Instance", patch: str, attempt: "Attempt") -> "Grade":
         return grade(instance, patch, place, logs=logs / str(attempt.seed), id=attempt.id, seconds=seconds)

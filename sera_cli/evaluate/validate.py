@@ -4,21 +4,25 @@ Both are really run. What came of it is kept in the user's cache, so that the ne
 """
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
+from typing import IO
 
 from pydantic import ValidationError
 
 from sera_cli import config
-from sera_cli.errors import DataError, SandboxError
+from sera_cli.errors import Cancelled, DataError, SandboxError
 from sera_cli.evaluate import swebench
 from sera_cli.evaluate.grade import SECONDS, Outcome, tested
 from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.places import Place, Unprepared
 from sera_cli.store import atomically
 from sera_cli.types import Record, digest
+
+POLL = 0.1
+"""Seconds between two looks whether another process is done with an instance."""
 
 
 class Validation(Record):
@@ -41,16 +45,17 @@ class Validation(Record):
 
 def validated(
     instance: Instance, place: Place, *, logs: Path, cache: Path | None = None, seconds: float = SECONDS,
-    again: bool = False,
+    again: bool = False, cancelled: Callable[[], bool] = lambda: False,
 ) -> Validation:
     """Whether the instance can be trusted in `place`; what is known of it is not tried again.
 
     `again` tries what was not valid once more. `logs` keeps what the two runs print. One process tries an instance
-    while others wait. Raises SandboxError when the sandbox broke meanwhile: nothing is known then.
+    while others wait. Raises SandboxError when the sandbox broke meanwhile: nothing is known then; Cancelled.
     """
     try:
         parser, environment = swebench.parser(instance), place.prepare(instance)
-        with _alone((cache or folder()) / f"{_id(instance, place, parser, environment, seconds)}.json") as file:
+        at = (cache or folder()) / f"{_id(instance, place, parser, environment, seconds)}.json"
+        with _alone(at, cancelled) as file:
             known = _known(file)
             if known and (known.valid or not again):
                 return known
@@ -114,13 +119,24 @@ def _outcome(instance: Instance, patch: str, place: Place, log: Path, seconds: f
 
 
 @contextmanager
-def _alone(file: Path) -> Iterator[Path]:
-    """Holds what is known of one instance, for this thread."""
+def _alone(file: Path, cancelled: Callable[[], bool]) -> Iterator[Path]:
+    """Holds what is known of one instance, for this thread; another's two runs of the tests may take an hour."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = file.with_suffix(".lock").open("a")
     except OSError as error:
         raise DataError(f"cannot be written ({error.strerror}); what is known is kept there", file) from error
     with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while not _locked(lock):
+            if cancelled():
+                raise Cancelled("stopped while another process tries an instance")
+            sleep(POLL)
         yield file
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
