@@ -302,6 +302,17 @@ def test_a_secret_of_the_own_past_is_not_shown(tmp_path: Path) -> None:
     assert secret not in said and "we say [redacted:" in said
 
 
+def test_a_copy_of_the_repository_beside_the_users_packages_is_told(tmp_path: Path, capsys: Captured) -> None:
+    place, own = Place(tmp_path), tmp_path / "own"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", own], check=True)
+    with serving(scripted(FIX)) as server:
+        assert place.sera(*model(server), "--venv", own) == 0
+        assert "has a copy" not in capsys.readouterr().err
+        (next(own.glob("lib/python3*/site-packages")) / "tally.py").write_text(tiny.FIXED)
+        assert place.sera(*model(server), "--venv", own) == 0
+    assert f"note: {own} has a copy of tally.py, in which" in " ".join(capsys.readouterr().err.split())
+
+
 def test_what_is_tried_unconfined_is_said_to_be(
     tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

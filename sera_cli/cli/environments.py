@@ -1,19 +1,25 @@
 """Where instances are tried: the environment of an evaluation by its name, with what the settings say of it."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sera_cli.console import say
-from sera_cli.errors import ConfigError, SandboxError
+from sera_cli.errors import ConfigError, DataError, SandboxError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sera_cli.cli.evaluate import Wanted
     from sera_cli.cli.exam import Exam
     from sera_cli.config import Config
     from sera_cli.evaluate.own import Allowed
     from sera_cli.evaluate.places import Place
     from sera_cli.harness.sandbox import Terms
+
+MODULE = re.compile(r"(?:src/)?(?P<file>\w+\.py|\w+/__init__\.py)")
+"""A module or a package that an installed repository brings."""
 
 NAMES = ("venv", "docker", "local")
 
@@ -101,9 +107,27 @@ def _local(exam: "Exam", terms: "Terms") -> Iterator["Place"]:
     if exam.who and said == "folder":
         say("note: the folder sandbox keeps nobody from the network, nor from the fixes in your own repository: score "
             "no one by it", prose=True)
+    if exam.who and exam.wanted.venv and (copies := _copies(exam, exam.wanted.venv)):
+        say(f"note: {exam.wanted.venv} has a copy of {copies[0]}, in which the fixes may be read; install the "
+            "repository there with `pip install -e`", prose=True)
     assert exam.repositories
     with private_folder(label=exam.job.run.name) as scratch:
         yield own.place(exam.repositories, _language(exam), _allowed(exam), scratch, sandbox=said, terms=terms)
+
+
+def _copies(exam: "Exam", venv: "Path") -> list[str]:
+    """The modules at the top of the repository that an environment of the user's has as files of its own."""
+    from contextlib import suppress
+
+    from sera_cli.evaluate.repositories import checkout
+    from sera_cli.git import tracked
+
+    names, one = set[str](), exam.instances[0]
+    with suppress(DataError):
+        assert exam.repositories
+        files = tracked(checkout(exam.repositories, one.repo, one.base_commit))
+        names = {made["file"] for file in files if (made := MODULE.fullmatch(file.path))}
+    return sorted(name for name in names if any(venv.glob(f"lib*/python3*/site-packages/{name}")))
 
 
 def _allowed(exam: "Exam") -> "Allowed":
