@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sera_cli.errors import DataError
-from sera_cli.evaluate.requirements import of_conda, of_environment, of_file, words
+from sera_cli.evaluate.requirements import declared, of_conda, of_environment, of_file, words
 
 
 def test_files_that_a_file_names_are_read_where_they_stand() -> None:
@@ -51,3 +51,19 @@ def test_an_environment_of_conda_wants_of_conda_and_of_pip() -> None:
 @given(st.text(max_size=80))
 def test_no_text_of_a_file_is_too_much(text: str) -> None:
     assert all(line == line.strip() and line for line in of_file("a", {"a": text.replace("-r", "")}.get))
+
+
+@pytest.mark.parametrize(("path", "text", "lines"), [
+    ("pyproject.toml", '[project]\ndependencies = ["blinker>=1.6.2", "click"]\n', ("blinker>=1.6.2", "click")),
+    ("pyproject.toml", "[project\n", ()),
+    ("pyproject.toml", "project = 1\n", ()),
+    ("setup.cfg", "[options]\ninstall_requires =\n    six >= 0.2\n    asgiref\n", ("asgiref", "six >= 0.2")),
+    ("setup.cfg", "install_requires\n", ()),
+    ("setup.py", "setup(install_requires=['mpmath>=0.19'])", ("mpmath>=0.19",)),
+    ("setup.py", "INSTALL_REQUIRES = ['py', 'six>=1']\nsetup(install_requires=INSTALL_REQUIRES)", ("py", "six>=1")),
+    ("setup.py", "print 'of another age'", ()),
+])  # fmt: skip
+def test_what_a_repository_declares_to_need_is_found_in_each_of_its_files(
+    path: str, text: str, lines: tuple[str, ...]
+) -> None:
+    assert declared({path: text}.get) == lines

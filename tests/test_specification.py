@@ -12,6 +12,7 @@ from sera_cli.evaluate.reading import instance, instances
 from sera_cli.evaluate.repositories import checkout
 from sera_cli.evaluate.specification import Specification, editable, specification
 from sera_cli.git import open_repository
+from tests.conftest import commit
 
 pytest.importorskip("swebench")
 
@@ -110,6 +111,21 @@ def test_what_has_no_specification_is_one_line(
 ])  # fmt: skip
 def test_a_repository_is_installed_as_what_stands_in_the_checkout(install: str, linked: str) -> None:
     assert editable(install) == linked
+
+
+def test_a_commit_that_needs_more_than_the_one_it_is_set_up_from_has_an_environment_of_its_own(
+    repository: Callable[..., Path]
+) -> None:
+    files = {"requirements/dev.txt": "pytest\n", "pyproject.toml": '[project]\ndependencies = ["click"]\n'}
+    repo = repository(files)
+    first = open_repository(repo).commit
+    usual = specified(repo, environment_setup_commit=first)
+    (repo / "README").write_text("More.\n")
+    commit(repo)
+    assert specified(repo, environment_setup_commit=first).digest == usual.digest
+    (repo / "pyproject.toml").write_text('[project]\ndependencies = ["click", "blinker"]\n')
+    commit(repo)
+    assert specified(repo, environment_setup_commit=first).digest != usual.digest
 
 
 def test_how_tests_are_run_is_no_part_of_what_an_environment_is(repository: Callable[..., Path]) -> None:

@@ -1,6 +1,9 @@
 """What a repository asks for, as lines for pip: out of requirement files, and out of environments of conda."""
 
+import ast
+import configparser
 import re
+import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
@@ -39,6 +42,15 @@ def of_file(path: str, read: Read) -> tuple[str, ...]:
     Raises DataError for a file that is not there.
     """
     return tuple(dict.fromkeys(_lines(path, read, frozenset())))
+
+
+def declared(read: Read) -> tuple[str, ...]:
+    """What installing the repository brings in, as its pyproject.toml, setup.cfg and setup.py write it, in order.
+
+    What a setup.py works out is not known; files that cannot be read declare nothing.
+    """
+    lines = {*_of_pyproject(read("pyproject.toml")), *_of_setup_cfg(read("setup.cfg")), *_of_setup_py(read("setup.py"))}
+    return tuple(sorted(filter(None, map(str.strip, lines))))
 
 
 def words(packages: str) -> tuple[str, ...]:
@@ -116,3 +128,36 @@ def _beside(path: str, other: str) -> str:
         elif part not in (".", ".."):
             parts.append(part)
     return "/".join(parts)
+
+
+def _of_pyproject(text: str | None) -> list[str]:
+    try:
+        listed: Any = tomllib.loads(text or "").get("project", {}).get("dependencies", ())
+    except (tomllib.TOMLDecodeError, AttributeError):
+        return []
+    return [line for line in listed if isinstance(line, str)] if isinstance(listed, list) else []
+
+
+def _of_setup_cfg(text: str | None) -> list[str]:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(text or "")
+    except configparser.Error:
+        return []
+    return parser.get("options", "install_requires", fallback="").splitlines()
+
+
+def _of_setup_py(text: str | None) -> list[str]:
+    """The lists that are called `install_requires`, whether handed over or given that name."""
+    try:
+        nodes = list(ast.walk(ast.parse(text or "")))
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    handed = [node.value for node in nodes if isinstance(node, ast.keyword) and node.arg == "install_requires"]
+    named = [node.value for node in nodes if isinstance(node, ast.Assign) and any(map(_called, node.targets))]
+    constants = (one for found in (*handed, *named) for one in ast.walk(found) if isinstance(one, ast.Constant))
+    return [one.value for one in constants if isinstance(one.value, str)]
+
+
+def _called(target: ast.expr) -> bool:
+    return isinstance(target, ast.Name) and target.id.lower() == "install_requires"

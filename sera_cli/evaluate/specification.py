@@ -37,7 +37,8 @@ class Specification(Value):
 
     `python` is a version such as 3.9. `before` comes before the tests, `test_command` is whole, with the tests to run;
     `parser` is the name of the function of swebench that reads what they print. `sources` is the digest of the files
-    that `install` goes by; nothing where swebench has the word: one environment does for each of its versions.
+    that `install` goes by; where swebench has the word, one environment does for each of its versions, but for commits
+    that declare other dependencies than the one it is set up from.
     """
 
     repo: str
@@ -79,7 +80,7 @@ def specification(instance: Instance, checkout: Checkout) -> Specification:
         packages=config.pip_packages, pre_install=config.pre_install, install=editable(config.install),
         before=tuple(line for line in config.eval_commands if not SPOKEN.search(line)),
         test_command=_command(instance, config), parser=swebench.parser(instance),
-        sources=digest(repositories.blobs(checkout, SOURCES)) if instance.install_config else "",
+        sources=digest(repositories.blobs(checkout, SOURCES)) if instance.install_config else _apart(checkout, setup),
     )  # fmt: skip
 
 
@@ -90,6 +91,12 @@ def _setup(instance: Instance, checkout: Checkout) -> Checkout:
     named = instance.environment_setup_commit
     there = named and not run(checkout.root, "cat-file", "-e", f"{named}^{{commit}}").returncode
     return checkout.model_copy(update={"commit": named}) if there else checkout
+
+
+def _apart(checkout: Checkout, setup: Checkout) -> str:
+    """The digest of what a commit declares to need, where that is not what the one declares that it is set up from."""
+    own, usual = (requirements.declared(partial(repositories.text, at)) for at in (checkout, setup))
+    return "" if own == usual else digest(own)
 
 
 def editable(install: str) -> str:
