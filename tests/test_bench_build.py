@@ -19,6 +19,7 @@ from sera_cli.evaluate.reading import instances as read
 from sera_cli.evaluate.replay.build import Trial
 from sera_cli.evaluate.script import END as END_MARK
 from sera_cli.evaluate.script import START as START_MARK
+from sera_cli.types import AgentCard
 from tests.chat_server import Body, Server, completion, serving
 from tests.past import git
 from tests.test_registry import CARD
@@ -205,16 +206,54 @@ def test_issues_are_read_as_githubs_api_gives_them(repo: Path, tmp_path: Path, c
     assert (row["problem_statement"], row["replay"]["statement"]) == (f"Mean fails\n\n{body}", "issue")
 
 
+def agent(at: str, folder: Path, **told: str) -> AgentCard:
+    """An agent of `shop` that was made at a commit."""
+    folder.mkdir(exist_ok=True)
+    return register(home("data"), CARD.model_copy(update={"repository": "shop", "commit": at} | told), folder)
+
+
 def test_only_what_is_newer_than_the_repositorys_agent_counts(repo: Path, tmp_path: Path, capsys: Captured) -> None:
-    (tmp_path / "weights").mkdir()
-    card = CARD.model_copy(update={"repository": "shop", "commit": git(repo, "rev-parse", "HEAD")})
-    register(home("data"), card, tmp_path / "weights")
-    assert build(repo) == 2
-    assert "and nothing is newer: make one with sera specialize --at REV" in " ".join(capsys.readouterr().err.split())
+    card = agent(git(repo, "rev-parse", "HEAD"), tmp_path / "weights")
+    for at in ("HEAD", "HEAD~1"):
+        assert build(repo, "--at", at) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert (
+            f"flask@1 was made at {card.commit[:12]}, and knows all of the past of {git(repo, 'rev-parse', at)[:12]}; "
+            f"to leave room for a benchmark, train with sera specialize {repo} --at REV, or take commits that it has "
+            "seen, and tasks that it may know, with --last N and no --agent") in said
     commit(repo, "Only code again", {"shop/stats.py": OLD})
     assert build(repo, "--json") == 1
     told = found(capsys)
     assert (told["since"], told["changes"]) == (card.commit, 1)
+
+
+def test_an_agent_of_another_repository_of_that_name_is_passed_over_unless_it_is_named(
+    repo: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    mine = agent(git(repo, "rev-parse", "HEAD~1"), tmp_path / "weights", name="mine")
+    agent("f" * 40, tmp_path / "weights", name="theirs", created="2026-11-21T12:00:00Z")
+    commit(repo, "Only code again", {"shop/stats.py": OLD})
+    assert build(repo, "--limit", 1, "--at", "HEAD", "--json", "--venv", sys.prefix, "--runs", 1) == 0
+    assert found(capsys)["since"] == mine.commit
+    assert build(repo, "--agent", "theirs") == 2
+    assert f"theirs@1 was made at ffffffffffff, which is not in {repo}; say --since REV" in " ".join(
+        capsys.readouterr().err.split())
+
+
+def test_what_the_agent_may_know_is_said_and_the_next_command_names_it(
+    again: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERA_HOME", str(tmp_path / "home"))
+    card = agent(git(again, "rev-parse", "HEAD"), tmp_path / "weights")
+    note = f"flask@1 was made at {card.commit[:12]}, and has seen what changes did that are not newer"
+    for words in (["--last", 1], ["--since", "HEAD~1"]):
+        assert build(again, *HERE, "--runs", 1, *words) == 0
+        said = " ".join(capsys.readouterr().err.split())
+        assert note in said
+        assert "Evaluate on it: sera eval --agent flask@1 --bench replay " in said
+    agent(git(again, "rev-parse", "HEAD~1"), tmp_path / "weights", created="2026-11-22T12:00:00Z")
+    assert build(again, *HERE, "--runs", 1, "--since", "HEAD~1") == 0
+    assert "has seen" not in capsys.readouterr().err
 
 
 def test_a_build_in_which_nothing_becomes_a_task_says_so_and_leaves_the_benchmark_there_was(

@@ -39,6 +39,7 @@ class Built:
     left: int
     environment: str
     seconds: float
+    agent: str = ""
 
     @property
     def tasks(self) -> int:
@@ -65,7 +66,7 @@ class Built:
         project = quote(str(self.project))
         at_home = self.out.resolve() == (self.project / ".sera" / "bench" / "replay.jsonl").resolve()
         bench = f"replay -C {project}" if at_home else f"{quote(str(self.out))} --repos {project}"
-        return f"sera eval --agent NAME --bench {bench} {self.environment}".rstrip()
+        return f"sera eval --agent {self.agent or 'NAME'} --bench {bench} {self.environment}".rstrip()
 
     def document(self) -> dict[str, Any]:
         """What `--json` tells."""
@@ -103,7 +104,7 @@ def build(wanted: Wanted) -> Built:
     left = len(able) - len(rows) - len(missed)
     return Built(
         plan.repo, wanted.repo, job.checkout.commit, plan.since, out, tuple(rows), tuple(dropped), tuple(missed),
-        left, _environment(plan), monotonic() - begun,
+        left, _environment(plan), monotonic() - begun, plan.agent,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sera_cli.cli.bench import Wanted
-from sera_cli.cli.job import Job
+from sera_cli.cli.job import Job, named
 from sera_cli.console import say
 from sera_cli.errors import ConfigError, DataError
 
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from sera_cli.evaluate.replay.statement import Thread
     from sera_cli.evaluate.runners.runner import Runner
     from sera_cli.git import Checkout
+    from sera_cli.types import AgentCard
 
 LAST = 200
 """Commits that are looked at where nobody says since when."""
+_ROOM = "sera specialize --at REV leaves room"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Plan:
     last: int
     runner: "Runner"
     threads: dict[int, "Thread"]
+    agent: str = ""
+    """Whom the benchmark is for, as NAME@VERSION."""
 
 
 def plan_of(wanted: Wanted) -> Plan:
@@ -45,13 +49,16 @@ def plan_of(wanted: Wanted) -> Plan:
 
     if wanted.out and not wanted.out.absolute().parent.is_dir():
         raise ConfigError(f"--out {wanted.out}: there is no such folder; make it first")
+    if wanted.since and wanted.agent:
+        raise ConfigError("say --since or --agent, not both")
     found = resolve(wanted.repo, wanted.flags)
     checkout = git.open_repository(wanted.repo, wanted.at)
     runner = choose(tree(checkout), wanted.runner)
     if runner is None:
         raise DataError("no tests are there that sera can run; name what runs them with --runner", checkout.root)
     repo = wanted.name or _called(checkout)
-    since, last = _since(wanted, checkout)
+    card = _agent(wanted.agent, checkout)
+    since, last = _since(wanted, checkout, card)
     teacher = wanted.flags.get("teacher.model") or ""
     if teacher == "rehearsal":
         raise ConfigError("a rehearsal writes no statements of changes; name a teacher, or leave out --teacher")
@@ -65,7 +72,8 @@ def plan_of(wanted: Wanted) -> Plan:
     risky += ["rollout.sandbox"] if found.config.rollout.sandbox == "folder" else []
     must_be_the_users([*risky, *opening(found.config)], found.origins, checkout, wanted.repo)
     offline.keep(found.config.privacy.offline, addresses(job), building=found.config.env.network)
-    return Plan(wanted, job, repo, since, last, runner, threads)
+    agent = f"{card.name}@{card.version}" if card else ""
+    return Plan(wanted, job, repo, since, last, runner, threads, agent)
 
 
 def _beside(checkout: "Checkout") -> Path | None:
@@ -96,14 +104,14 @@ def _decides(wanted: Wanted, config: "Config", checkout: "Checkout", runner: str
 
 def _job(wanted: Wanted, config: "Config", checkout: "Checkout", teacher: str, decides: dict[str, Any]) -> Job:
     """The build as other verbs know their work: what a teacher and its ledger are made from."""
+    from sera_cli import runs
     from sera_cli.cli.options import Asked
     from sera_cli.config import home
-    from sera_cli.runs import Run, default_name, named
 
     at_home = home("data") / "bare" / decides["repo"].replace("/", "__")
     root = checkout.root if (checkout.root / ".git").exists() else at_home
-    name = wanted.run or default_name(decides["repo"].rpartition("/")[2], checkout.commit, decides)
-    run = Run(folder=root / ".sera" / "bench" / named(root, name).name)
+    name = wanted.run or runs.default_name(decides["repo"].rpartition("/")[2], checkout.commit, decides)
+    run = runs.Run(folder=root / ".sera" / "bench" / runs.named(root, name).name)
     asked = Asked(wanted.repo, wanted.flags, wanted.at, wanted.run, wanted.retry_failed, False, wanted.json)
     return Job(asked, config, checkout, run, teacher or "rehearsal", decides)
 
@@ -121,40 +129,62 @@ def _called(checkout: "Checkout") -> str:
     return f"{owner or 'local'}/{plain}"
 
 
-def _since(wanted: Wanted, checkout: "Checkout") -> tuple[str, int]:
-    """The commit before which nothing counts, and how many commits are looked at; 0: all since then."""
+def _agent(said: str, checkout: "Checkout") -> "AgentCard | None":
+    """The agent that was named, else the newest that was made of a commit of this repository; None for no such."""
+    from sera_cli.agents.registry import agents, find
+    from sera_cli.config import home
+
+    if not said:
+        own = [card for card in agents(home("data")) if card.repository == checkout.name and _has(checkout, card)]
+        return max(own, key=lambda one: one.created, default=None)
+    card = find(home("data"), said)
+    if not _has(checkout, card):
+        raise ConfigError(f"{_made(card)}, which is not in {checkout.root}; say --since REV")
+    return card
+
+
+def _since(wanted: Wanted, checkout: "Checkout", card: "AgentCard | None") -> tuple[str, int]:
+    """The commit before which nothing counts, and how many commits are looked at; 0: all since then.
+
+    `card` is the agent to evaluate; what it may know of them is said.
+    """
     from sera_cli import git
 
-    if wanted.since and wanted.agent:
-        raise ConfigError("say --since or --agent, not both")
     if wanted.since:
-        return git.open_repository(checkout.root, wanted.since).commit, wanted.last
-    if (wanted.agent or not wanted.last) and (commit := _learnt_at(wanted.agent, checkout)):
-        return commit, wanted.last
-    say(f"note: the last {wanted.last or LAST} commits are looked at; an agent that was trained at the newest of them "
-        "has seen what they did (sera specialize --at REV leaves room)", prose=True)
+        since = git.open_repository(checkout.root, wanted.since).commit
+        if card and not _part_of(checkout, card.commit, since):
+            say(f"note: {_made(card)}, and has seen what changes did that are not newer ({_ROOM})", prose=True)
+        return since, wanted.last
+    if card and (wanted.agent or not wanted.last):
+        if _part_of(checkout, checkout.commit, card.commit):
+            raise ConfigError(
+                f"{_made(card)}, and knows all of the past of {checkout.commit[:12]}; to leave room for a benchmark, "
+                f"train with sera specialize {named(wanted.repo)} --at REV, or take commits that it has seen, and "
+                "tasks that it may know, with --last N and no --agent")
+        say(f"changes that are newer than {card.name}@{card.version}, made at {card.commit[:12]}")
+        return card.commit, wanted.last
+    who = f"{_made(card)}, and" if card else "an agent that was trained at the newest of them"
+    what = "changes did that are not newer" if card else "they did"
+    say(f"note: the last {wanted.last or LAST} commits are looked at; {who} has seen what {what} ({_ROOM})", prose=True)
     return "", wanted.last or LAST
 
 
-def _learnt_at(agent: str, checkout: "Checkout") -> str:
-    """The commit of the agent, or of the newest one of this repository; empty where there is none."""
-    from sera_cli.agents.registry import agents, find
-    from sera_cli.config import home
+def _made(card: "AgentCard") -> str:
+    return f"{card.name}@{card.version} was made at {card.commit[:12]}"
+
+
+def _has(checkout: "Checkout", card: "AgentCard") -> bool:
+    """Whether the commit of the agent is in the repository."""
     from sera_cli.plumbing import run
 
-    own = [card for card in agents(home("data")) if card.repository == checkout.name]
-    card = find(home("data"), agent) if agent else max(own, key=lambda one: one.created, default=None)
-    if card is None:
-        return ""
-    called = f"{card.name}@{card.version}"
-    if run(checkout.root, "cat-file", "-e", f"{card.commit}^{{commit}}").returncode:
-        raise ConfigError(f"{called} was made at {card.commit[:12]}, which is not in {checkout.root}; say --since REV")
-    if card.commit == checkout.commit:
-        raise ConfigError(
-            f"{called} was made at {card.commit[:12]}, and nothing is newer: make one with sera specialize --at REV, "
-            "or say --since REV or --last N")
-    say(f"changes that are newer than {called}, made at {card.commit[:12]}")
-    return card.commit
+    return not run(checkout.root, "cat-file", "-e", f"{card.commit}^{{commit}}").returncode
+
+
+def _part_of(checkout: "Checkout", commit: str, later: str) -> bool:
+    """Whether the one commit is the other, or in its past."""
+    from sera_cli.plumbing import run
+
+    return not run(checkout.root, "merge-base", "--is-ancestor", commit, later).returncode
 
 
 def _threads(path: Path | None) -> dict[int, "Thread"]:
