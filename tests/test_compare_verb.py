@@ -220,6 +220,20 @@ def test_an_evaluation_under_way_has_nothing_to_compare_yet(project: Path, capsy
     assert "has no report.json: the evaluation has not come to an end" in capsys.readouterr().err
 
 
+def test_a_folder_of_the_project_does_not_stand_before_the_agent_of_its_name(project: Path, capsys: Captured) -> None:
+    (project / "timesheet").mkdir()
+    (project / ".sera" / "evals" / "timesheet").mkdir(parents=True)
+    evaluated(project, "replay-timesheet", *BETTER, model="timesheet@1")
+    assert sera("compare", "timesheet") == 0
+    assert cells(capsys.readouterr().out)["resolved"] == ["56.7 ± 5.8 %"]
+
+
+def test_a_folder_that_is_no_evaluation_is_not_taken_for_one(project: Path, capsys: Captured) -> None:
+    (project / "timesheet").mkdir()
+    assert sera("compare", "timesheet") == 2
+    assert "no evaluation is called 'timesheet'" in capsys.readouterr().err
+
+
 def test_a_name_that_means_nothing_is_told_what_there_is(project: Path, capsys: Captured) -> None:
     assert sera("compare", "base") == 2
     assert capsys.readouterr().err.endswith("; make one with: sera eval\n")

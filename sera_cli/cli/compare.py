@@ -71,17 +71,26 @@ def named(of: list[str], project: Path) -> "dict[str, Report]":
 
 
 def file(spec: str, evals: Path) -> Path:
-    """The report that a word means. Raises ConfigError, naming the evaluations that there are."""
+    """The report that a word means: of an evaluation, else of an agent, whose name a folder of the project may have.
+
+    Raises ConfigError, naming the evaluations that there are, and DataError for one that has not come to an end.
+    """
     from sera_cli.evaluate.report import NAME
 
-    for place in (evals / spec, Path(spec)):
+    places = (evals / spec, Path(spec))
+    for place in places:
         if (place / NAME).is_file():
             return (place / NAME).resolve()
-        if place.is_dir():
-            raise DataError(f"has no {NAME}: the evaluation has not come to an end; go on with sera eval", place)
     if Path(spec).is_file():
         return Path(spec).resolve()
-    return newest(spec, evals)
+    try:
+        return newest(spec, evals)
+    except ConfigError:
+        for place in places:
+            if place.is_dir() and place.resolve().parent == evals.resolve():
+                text = f"has no {NAME}: the evaluation has not come to an end; go on with sera eval"
+                raise DataError(text, place) from None
+        raise
 
 
 def newest(agent: str, evals: Path) -> Path:
