@@ -174,8 +174,17 @@ def test_graded_predictions_cost_nothing_and_took_no_steps(project: Path, capsys
     assert sera("compare", "gold") == 0
     said = capsys.readouterr()
     assert {"steps", "tokens", "dollars", "exits"} & set(cells(said.out)) == set()
-    assert said.err == (
-        "note: gold has one seed, which does not tell noise from difference: evaluate it with --seeds 3\n")
+    assert cells(said.out)["tasks"] == ["3"]
+    assert said.err == ""
+
+
+def test_one_seed_is_called_too_few_of_a_model_but_not_of_patches(project: Path, capsys: Captured) -> None:
+    graded = {f"task-{at}": {0: Result(verdict="resolved", score=1.0)} for at in range(3)}
+    evaluated(project, "gold", results=graded, seeds=(0,))
+    evaluated(project, "base", "1", "0", "1", seeds=(0,))
+    assert sera("compare", "gold", "base") == 0
+    assert capsys.readouterr().err == (
+        "note: base has one seed, which does not tell noise from difference: evaluate it with --seeds 3\n")
 
 
 def test_recall_is_called_the_proxy_it_is(project: Path, capsys: Captured) -> None:
@@ -208,10 +217,41 @@ def test_scores_of_two_kinds_are_not_compared(project: Path, capsys: Captured) -
 
 def test_evaluations_of_other_tasks_are_not_compared(project: Path, capsys: Captured) -> None:
     evaluated(project, "base", *BASE)
-    evaluated(project, "other", results={"elsewhere": {0: result("1")}})
+    evaluated(project, "other", results={"elsewhere": {0: result("1")}}, seeds=(0,))
     assert sera("compare", "base", "other") == 1
     assert capsys.readouterr().err == (
-        "error: base and other have fewer than two tasks in common; evaluate both on tiny\n")
+        "error: base and other have fewer than two tasks in common; evaluate both on the same tasks of tiny\n")
+
+
+STOPPED = ("base has {} of the 6 tasks that shop has: if it is not finished, run its sera eval again, which goes on "
+           "where it stopped; if it was limited, leave out --limit and --instances\n")
+
+
+def test_an_evaluation_that_was_stopped_early_is_told_how_to_go_on(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", "110")
+    evaluated(project, "shop", *["111"] * 6)
+    assert sera("compare", "base", "shop") == sera("compare", "shop", "base") == 1
+    assert capsys.readouterr().err == 2 * ("error: " + STOPPED.format(1))
+    evaluated(project, "later", *["110"] * 4, model="base")
+    assert sera("compare", "later", "shop") == 0
+    assert "note: " + STOPPED.format(4) in capsys.readouterr().err
+
+
+def test_attempts_that_are_owed_yet_are_said(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", "110", "1", "0")
+    evaluated(project, "shop", "111", "010", "111")
+    assert sera("compare", "base", "shop") == 0
+    assert capsys.readouterr().err == (
+        "note: base is not finished, with 5 of 9 attempts at its tasks made: run its sera eval again, which goes on "
+        "where it stopped\n")
+
+
+def test_tasks_that_all_broke_leave_nothing_to_compare(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", "1-1", "---", "---")
+    evaluated(project, "shop", "111", "111", "111")
+    assert sera("compare", "base", "shop") == 1
+    assert capsys.readouterr().err == (
+        "error: of base's 3 tasks 1 counted; mend what its sera eval told, and run that again with --retry-failed\n")
 
 
 def test_an_evaluation_under_way_has_nothing_to_compare_yet(project: Path, capsys: Captured) -> None:

@@ -141,7 +141,9 @@ def between(side: "Side", what: str) -> str:
 
 
 def tried(side: "Side") -> str:
-    return f"{side.summary['tasks']} with {_count(side.seeds, 'seed')}"
+    """Patches that others made have no seeds."""
+    tasks = str(side.summary["tasks"])
+    return f"{tasks} with {_count(side.seeds, 'seed')}" if side.exits else tasks
 
 
 def passed(sides: "tuple[Side, ...]") -> "Iterator[tuple[str, ...]]":

@@ -1,7 +1,7 @@
 """Several evaluations side by side: what each came to and cost, and how far each is from the first."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sera_cli.errors import DataError
@@ -52,7 +52,7 @@ def compared(reports: Mapping[str, Report], detect: float | None = None) -> Comp
     for name, report in others:
         _same_kind(first, base, name, report)
         if (found := paired(rows[first], rows[name])) is None:
-            raise DataError(f"{first} and {name} have fewer than two tasks in common; evaluate both on {base.bench}")
+            raise DataError(_nothing(first, base, name, report))
         differences.append(found)
         plans += [plan(detect, rows[first], rows[name])] if detect else []
     if detect and not others:
@@ -65,16 +65,21 @@ def compared(reports: Mapping[str, Report], detect: float | None = None) -> Comp
 
 def side(name: str, report: Report) -> Side:
     results = [one for seeds in report.results.values() for one in seeds.values()]
-    ran = [one for one in results if one.exit]
+    done = [one for one in results if one.exit]
     return Side(
         name=name, bench=report.bench, digest=report.digest, score=report.score,
         seeds=len({seed for row in report.results.values() for seed, one in row.items() if one.score is not None}),
         summary=summary(report.model_dump()["results"], score=report.score),
-        steps=_mean([one.steps for one in ran]), prompt=_mean([one.tokens.prompt for one in ran]),
-        completion=_mean([one.tokens.completion for one in ran]), dollars=_sum(ran),
-        exits=dict(Counter(one.exit for one in ran).most_common()),
+        steps=_mean([one.steps for one in done]), prompt=_mean([one.tokens.prompt for one in done]),
+        completion=_mean([one.tokens.completion for one in done]), dollars=_sum(done),
+        exits=dict(Counter(one.exit for one in done).most_common()),
         infra=sum(one.verdict == "infra" for one in results), unvalidated=len(report.unvalidated),
     )  # fmt: skip
+
+
+def ran(report: Report) -> bool:
+    """Whether somebody was at work: patches that others made are graded once, have no seeds and end in no way."""
+    return any(one.exit for row in report.results.values() for one in row.values())
 
 
 def _mean(values: list[int]) -> float | None:
@@ -92,6 +97,31 @@ def _same_kind(first: str, base: Report, name: str, report: Report) -> None:
             f"{first} tells {SCORES[base.score]} and {name} {SCORES[report.score]}; evaluate both on one benchmark")
 
 
+def _nothing(first: str, base: Report, name: str, report: Report) -> str:
+    """Why two cannot be compared, and the way on."""
+    if lacking := [*_unfinished(first, base, name, report), *_unfinished(name, report, first, base)]:
+        return lacking[0]
+    for who, each in ((first, base), (name, report)):
+        counted = sum(any(one.score is not None for one in row.values()) for row in each.results.values())
+        if counted < 2 <= len(each.results):
+            return (f"of {who}'s {len(each.results)} tasks {counted} counted; mend what its sera eval told, and run "
+                    f"that again with --retry-failed")
+    which = f"the same tasks of {base.bench}" if base.bench == report.bench else base.bench
+    return f"{first} and {name} have fewer than two tasks in common; evaluate both on {which}"
+
+
+def _unfinished(who: str, mine: Report, other: str, theirs: Report) -> Iterator[str]:
+    """What an evaluation lacks that was stopped early: tasks that the other one has, or attempts at its own."""
+    again = "run its sera eval again, which goes on where it stopped"
+    if mine.bench == theirs.bench and mine.results.keys() < theirs.results.keys():
+        yield (f"{who} has {len(mine.results)} of the {len(theirs.results)} tasks that {other} has: if it is not "
+               f"finished, {again}; if it was limited, leave out --limit and --instances")
+        return
+    owed, made = len(mine.results) * len(mine.seeds), sum(map(len, mine.results.values()))
+    if made < owed:
+        yield f"{who} is not finished, with {made} of {owed} attempts at its tasks made: {again}"
+
+
 SCORES = {"resolved": "what was resolved", "recall": "recall"}
 
 
@@ -99,15 +129,17 @@ def _notes(reports: Mapping[str, Report], rows: Mapping[str, Scores]) -> list[st
     """What a reader should know before believing the table."""
     (first, base), *others = reports.items()
     notes = [_apart(first, rows[first], name, rows[name]) for name, _ in others]
+    notes += [text for name, report in others for text in (
+        *_unfinished(first, base, name, report), *_unfinished(name, report, first, base))]
     notes += [f"{name} has one seed, which does not tell noise from difference: evaluate it with --seeds 3"
-              for name, each in rows.items() if each and not again(each)]
+              for name, each in rows.items() if each and not again(each) and ran(reports[name])]
     notes += [f"{name} was evaluated on {report.bench}, {first} on {base.bench}" for name, report in others
               if report.bench != base.bench]
     if base.score == "recall":
         notes.append("recall is a proxy: it says how much of a change was found again, not whether tests pass")
     if len(others) > 1:
         notes.append(f"of {len(others)} differences each may be chance one time in twenty")
-    return [note for note in notes if note]
+    return [note for note in dict.fromkeys(notes) if note]
 
 
 def _apart(first: str, a: Scores, name: str, b: Scores) -> str:
