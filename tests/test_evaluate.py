@@ -190,6 +190,28 @@ def test_more_seeds_and_more_instances_go_on_with_what_there_is(tmp_path: Path, 
     assert len({body["seed"] for body in server.asked}) == 4
 
 
+def test_a_narrower_second_look_tells_what_was_asked_and_takes_nothing_back(tmp_path: Path, capsys: Captured) -> None:
+    place = Place(tmp_path, 2)
+    with serving(scripted(FIX)) as server:
+        assert place.sera(*model(server), "--seeds", "2") == 0
+        kept = {name: (place.folder() / name).read_bytes() for name in ("report.json", "preds-1.jsonl")}
+        capsys.readouterr()
+        assert place.sera(*model(server), "--instances", "*-2", "--json") == 0
+        assert json.loads(capsys.readouterr().out)["instances"] == {"tiny__tally-2": "resolved"}
+    assert {name: (place.folder() / name).read_bytes() for name in kept} == kept
+    report = read(place.folder())
+    assert (report.seeds, report.totals["total"], report.summary["attempts"]) == ((0, 1), 4, 4)
+    assert len((place.folder() / "instances.jsonl").read_text().splitlines()) == 2
+
+
+def test_patches_that_were_graded_before_stay_in_the_report(tmp_path: Path) -> None:
+    place = Place(tmp_path, 2)
+    for number in (1, 2):
+        assert place.sera("--predictions", "gold", "--instances", f"*-{number}") == 0
+    assert verdicts(place) == {"tiny__tally-1": "resolved", "tiny__tally-2": "resolved"}
+    assert len((place.folder() / "preds-0.jsonl").read_text().splitlines()) == 2
+
+
 def test_an_evaluation_is_not_gone_on_with_under_other_settings(tmp_path: Path, capsys: Captured) -> None:
     place = Place(tmp_path)
     assert place.sera("--predictions", "empty", "--run", "mine") == 0

@@ -86,6 +86,20 @@ def test_a_model_is_scored_by_the_lines_it_finds_again_and_a_second_run_asks_not
     assert (folder / "trajs" / "1" / "t2" / "t2.traj.json").is_file()
 
 
+def test_a_narrower_second_look_takes_nothing_back(
+    project: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERA_ROLLOUT_SANDBOX", "folder")
+    with serving(pupil) as server:
+        words = ("eval", "-C", project, "--bench", "soft", "--url", server.url, "--model", "openai:pupil", "--json")
+        assert sera(*words, "--seeds", 2) == 0
+        file = next((project / ".sera" / "evals").iterdir()) / "report.json"
+        whole = file.read_bytes()
+        capsys.readouterr()
+        assert sera(*words, "--limit", 1) == 0
+    assert (told(capsys)["total"], file.read_bytes()) == (1, whole)
+
+
 def test_an_evaluation_that_was_cut_anywhere_ends_the_same(
     project: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

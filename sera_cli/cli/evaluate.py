@@ -96,6 +96,7 @@ def evaluate(
     more --seeds or --instances go on too. Exits with 1 where nothing could be graded.
     """
     from sera_cli.cli import evaluating, measuring, sitting
+    from sera_cli.evaluate import report as reports
 
     flags = {
         "teacher.url": url, "rollout.jobs": jobs, "rollout.steps": steps,
@@ -117,7 +118,7 @@ def evaluate(
         say(f"error: {reason}", prose=True)
         raise typer.Exit(1)
     if agent and not (limit or instances):
-        measuring.note(agent, report)
+        measuring.note(agent, reports.read(folder))
     return None
 
 

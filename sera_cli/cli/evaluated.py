@@ -1,33 +1,81 @@
 """What an evaluation leaves behind: its report, predictions and traces, made from its records as often as asked."""
 
 import json
+from collections.abc import Callable, Container
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sera_cli.cli.exam import Exam, files
+from sera_cli.cli.exam import Exam, attempts, files
 
 if TYPE_CHECKING:
+    from sera_cli.evaluate.instance import Instance
     from sera_cli.evaluate.report import Report, Result
     from sera_cli.types import Usage
 
+Row = dict[str, Any]
+
 
 def reported(exam: Exam) -> "Report":
-    """report.json, preds-SEED.jsonl and trajs/, of what there is by now."""
+    """What there is by now of what was asked for; report.json, preds-SEED.jsonl and trajs/ tell of the whole run."""
+    from sera_cli.evaluate.grade import Grade
+    from sera_cli.store import read
+
+    return told(exam, whole(exam, set(read(files(exam).graded, Grade))), _report)
+
+
+def told(exam: Exam, everything: Exam, report: Callable[[Exam], "Report"]) -> "Report":
+    """Writes down what there is of `everything`; the report of `exam`."""
+    from sera_cli.evaluate import report as reports
+
+    traced(everything)
+    made = report(everything)
+    reports.write(exam.job.run.folder, made)
+    return made if len(everything.todo) == len(exam.todo) else report(exam)
+
+
+def whole(exam: Exam, done: Container[str]) -> Exam:
+    """The exam with every instance that its run was ever about, and every seed of which an attempt is `done`: a command
+    that asks for less than one before takes nothing back.
+    """
+    from sera_cli.evaluate import reading, soft
+
+    now = {one.instance_id: one for one in exam.instances}
+    made: Callable[[Row], Instance] = soft.of_row if exam.wanted.bench == "soft" else reading.instance
+    instances = tuple(now.get(name) or made(row) for name, row in rows(exam).items())
+    patches = exam.patches if exam.who else _handed_in(exam, 0) | exam.patches
+    everything = replace(exam, instances=instances, patches=patches)
+    everything = replace(everything, todo=attempts(everything))
+    while exam.who:
+        wanted = replace(everything.wanted, seeds=len(everything.seeds) + 1)
+        more = replace(everything, wanted=wanted)
+        more = replace(more, todo=attempts(more))
+        if not any(one.id in done for one in more.todo[len(everything.todo) :]):
+            break
+        everything = more
+    return everything
+
+
+def rows(exam: Exam) -> dict[str, Row]:
+    """What the run's instances.jsonl holds, by instance."""
+    file = files(exam).instances
+    found = file.read_bytes().split(b"\n") if file.exists() else ()
+    return {row["instance_id"]: row for row in map(json.loads, filter(None, found))}
+
+
+def _report(exam: Exam) -> "Report":
     from sera_cli.evaluate import report as reports
     from sera_cli.evaluate.evaluation import results
     from sera_cli.types import digest
 
     found = results(files(exam), exam.todo, lambda usage: cost(exam, usage))
-    traced(exam)
-    asked = [digest(one.model_dump(mode="json", exclude={"row"})) for one in exam.instances]
-    report = reports.Report(
+    asked = sorted(digest(one.model_dump(mode="json", exclude={"row"})) for one in exam.instances)
+    return reports.Report(
         bench=exam.bench, model=exam.name, seeds=exam.seeds, results=found,
         digest=digest([exam.settings, exam.seeds, asked]), unvalidated=_unvalidated(found),
         summary=_summary(found), totals=reports.totals(found, exam.seeds),
     )  # fmt: skip
-    reports.write(exam.job.run.folder, report)
-    return report
 
 
 def submit(exam: Exam, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """An evaluation from end to end: what it is about is settled, then attempts are made and graded, then it is told."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sera_cli.cli import environments
 from sera_cli.cli.contender import arena
 from sera_cli.cli.evaluate import Wanted, counted
-from sera_cli.cli.evaluated import reported, submit
+from sera_cli.cli.evaluated import Row, reported, rows, submit
 from sera_cli.cli.exam import Exam, files, settled
 from sera_cli.cli.watching import Watch
 from sera_cli.cli.working import workers
@@ -184,11 +184,13 @@ def _contending(exam: Exam, place: "Place", stop: threading.Event, watch: Watch)
         yield made
 
 
-def keep_instances(exam: Exam) -> None:
-    """instances.jsonl: the rows as they were given."""
+def keep_instances(exam: Exam, known: Callable[[Row], bool] = lambda _: False) -> None:
+    """instances.jsonl: the rows as they were given, with those of earlier commands, but for what is `known`."""
     import json
 
     from sera_cli.store import atomically
 
-    rows = (json.dumps(one.row, ensure_ascii=False, default=str) for one in exam.instances)
-    atomically(files(exam).instances, "".join(f"{row}\n" for row in rows).encode("utf-8", "replace"))
+    before = {name: row for name, row in rows(exam).items() if not known(row)}
+    kept = before | {one.instance_id: one.row for one in exam.instances}
+    lines = (json.dumps(row, ensure_ascii=False, default=str) for row in kept.values())
+    atomically(files(exam).instances, "".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))

@@ -79,7 +79,7 @@ def settled(wanted: Wanted) -> Exam:
     job = _job(wanted, resolved, root, who or Contender(str(settings["predictions"])), settings)
     _guard(job, who, resolved, wanted.project)
     exam = Exam(wanted, job, bench, found, who, patches, settings, repos, ())
-    return replace(exam, todo=_attempts(exam))
+    return replace(exam, todo=attempts(exam))
 
 
 def entrant(wanted: Wanted, bench: str) -> Contender | None:
@@ -182,8 +182,9 @@ def _guard(job: Job, who: Contender | None, resolved: "Resolved", project: Path)
         served(job)
 
 
-def _attempts(exam: Exam) -> tuple["Attempt", ...]:
-    from sera_cli.evaluate.attempts import attempts
+def attempts(exam: Exam) -> tuple["Attempt", ...]:
+    """Every instance with every seed."""
+    from sera_cli.evaluate import attempts as making
     from sera_cli.types import Task, digest
 
     tasks = [
@@ -194,4 +195,4 @@ def _attempts(exam: Exam) -> tuple["Attempt", ...]:
         for one in exam.instances
     ]  # fmt: skip
     by = {key: value for key, value in exam.settings.items() if key not in GRADING}
-    return attempts(tasks, exam.seeds, by)
+    return making.attempts(tasks, exam.seeds, by)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sera_cli.cli import job as jobs
 from sera_cli.cli.contender import arena
 from sera_cli.cli.evaluate import Wanted, counted
-from sera_cli.cli.evaluated import cost, traced
+from sera_cli.cli.evaluated import cost, told, whole
 from sera_cli.cli.evaluating import AGAIN, HOPELESS, keep_instances
 from sera_cli.cli.exam import Exam, entrant, files, settled
 from sera_cli.cli.job import Job
@@ -154,7 +154,14 @@ class Score:
 
 
 def reported(exam: Exam) -> "Report":
-    """report.json, preds-SEED.jsonl and trajs/, of what there is by now."""
+    """What there is by now of what was asked for; report.json, preds-SEED.jsonl and trajs/ tell of the whole run."""
+    from sera_cli.store import index
+    from sera_cli.types import Trajectory
+
+    return told(exam, whole(exam, index(files(exam).solved, Trajectory)), _report)
+
+
+def _report(exam: Exam) -> "Report":
     from sera_cli.evaluate import report as reports
     from sera_cli.evaluate.soft import PROXY, SCORED, results
     from sera_cli.evaluate.stats.summary import summary
@@ -162,18 +169,15 @@ def reported(exam: Exam) -> "Report":
 
     gold = {one.instance_id: one.patch for one in exam.instances}
     found = results(files(exam).solved, exam.todo, gold, lambda usage: cost(exam, usage))
-    traced(exam)
     summed = summary(
         {name: {str(seed): one.model_dump(mode="json") for seed, one in by_seed.items()}
          for name, by_seed in found.items()}, score="recall")
     counted = sum(one.verdict == SCORED for by_seed in found.values() for one in by_seed.values())
-    report = reports.Report(
+    return reports.Report(
         bench=exam.bench, model=exam.name, score="recall", seeds=exam.seeds, results=found, summary=summed,
         digest=digest([exam.settings, exam.seeds, sorted(gold.items())]),
         totals=reports.totals(found, exam.seeds) | {SCORED: counted, "recall": summed["mean"], "note": PROXY},
     )  # fmt: skip
-    reports.write(exam.job.run.folder, report)
-    return report
 
 
 def futile(report: "Report") -> str:

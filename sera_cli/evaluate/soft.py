@@ -67,6 +67,11 @@ def instance(task: Task) -> Instance:
         "instance_id": task.id, "repo": task.repo, "base_commit": task.commit, "problem_statement": task.statement,
         "patch": task.gold, "path": task.path, "function": task.function,
     }  # fmt: skip
+    return of_row(row)
+
+
+def of_row(row: dict[str, Any]) -> Instance:
+    """A soft task out of the row that `instance` made of it."""
     known = {key: row[key] for key in ("instance_id", "repo", "base_commit", "problem_statement", "patch")}
     return Instance(**known, test_patch="", version="", fail_to_pass=(), pass_to_pass=(), row=row)
 
