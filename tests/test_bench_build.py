@@ -266,6 +266,28 @@ def test_a_build_in_which_nothing_becomes_a_task_says_so_and_leaves_the_benchmar
     assert place.read_bytes() == before
 
 
+def test_tasks_that_make_way_for_those_of_another_build_are_kept_beside_and_it_is_said(
+    again: Path, capsys: Captured
+) -> None:
+    place = again / ".sera" / "bench" / "replay.jsonl"
+    first = place.read_bytes()
+    commit(again, "Back", {path: START[path] for path in FIX})
+    commit(again, TITLE, FIX)
+    for number, kept in enumerate(("replay.jsonl.old", "replay.jsonl.old2")):
+        place.write_bytes(first)
+        capsys.readouterr()
+        assert build(again, *HERE, "--runs", 1, "--last", 1, *["--json"] * number) == 0
+        said = capsys.readouterr()
+        told = f"note: other tasks were in replay.jsonl; they are kept in {place.with_name(kept)}"
+        assert told in " ".join(said.err.split())
+        assert place.with_name(kept).read_bytes() == first
+    assert json.loads(said.out)["kept"] == str(place.with_name(kept))
+    assert rows(place)[0]["replay"]["commit"] == git(again, "rev-parse", "HEAD")
+    assert build(again, *HERE, "--runs", 1, "--last", 1) == 0
+    assert "other tasks" not in capsys.readouterr().err
+    assert len(list(place.parent.glob("replay.jsonl*"))) == 3
+
+
 @pytest.mark.parametrize(("arguments", "said"), [
     (["--since", "nowhere"], "unknown revision 'nowhere'"),
     (["--since", "HEAD"], "no commit is newer than"),

@@ -114,6 +114,8 @@ def build(
     )  # fmt: skip
     made = building.build(wanted)
     document(made.document()) if json else screen(made)
+    if made.kept:
+        say(f"note: other tasks were in {made.out.name}; they are kept in {made.kept}", prose=True)
     if not made.tasks:
         say("error: no change became a task; the table says why", prose=True)
         raise typer.Exit(1)

@@ -40,6 +40,8 @@ class Built:
     environment: str
     seconds: float
     agent: str = ""
+    kept: Path | None = None
+    """Where the tasks are that these took the place of."""
 
     @property
     def tasks(self) -> int:
@@ -73,6 +75,7 @@ class Built:
         return {
             "repo": self.repo, "commit": self.commit, "since": self.since, "changes": self.changes,
             "tasks": self.tasks, "left_out": self.reasons(), "seconds": round(self.seconds, 1), "out": str(self.out),
+            "kept": str(self.kept) if self.kept else None,
             "instances": [row["instance_id"] for row in self.rows],
             "dropped": [one._asdict() for one in (*self.dropped, *self.tried_and_dropped)],
         }
@@ -99,12 +102,11 @@ def build(wanted: Wanted) -> Built:
         )  # fmt: skip
         rows, missed = _worked(tasks(shop, able), len(able), wanted.limit, shown)
         out = wanted.out or job.run.folder.parent / "replay.jsonl"
-        if rows:
-            write_rows(out, rows)
+        kept = write_rows(out, rows) if rows else None
     left = len(able) - len(rows) - len(missed)
     return Built(
         plan.repo, wanted.repo, job.checkout.commit, plan.since, out, tuple(rows), tuple(dropped), tuple(missed),
-        left, _environment(plan), monotonic() - begun, plan.agent,
+        left, _environment(plan), monotonic() - begun, plan.agent, kept,
     )  # fmt: skip
 
 

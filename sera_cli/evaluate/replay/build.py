@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from sera_cli.errors import SeraError
+from sera_cli.errors import DataError, SeraError
 from sera_cli.evaluate import own
 from sera_cli.evaluate.flaky import Tried
 from sera_cli.evaluate.instance import InstallConfig, Instance
@@ -101,9 +102,32 @@ def build(shop: Workshop, candidates: Iterable[Candidate]) -> Iterator[Row | Dro
             yield row(shop, one, trial, said.text)
 
 
-def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """A benchmark as a file, in SWE-bench's schema, one row a line; it appears whole."""
-    atomically(path, b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows))
+def write_rows(path: Path, rows: Iterable[Row]) -> Path | None:
+    """A benchmark as a file, in SWE-bench's schema, one row a line; it appears whole.
+
+    Tasks that it takes the place of stay in a file beside it, which is returned; None where there were none, or where
+    all of them are among the new ones.
+    """
+    lines = [json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows]
+    old = _bytes(path)
+    kept = _free(path) if set(old.splitlines(keepends=True)) - set(lines) else None
+    if kept:
+        atomically(kept, old)
+    atomically(path, b"".join(lines))
+    return kept
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.is_file() else b""
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror}); name another file with --out", path) from error
+
+
+def _free(path: Path) -> Path:
+    """A name beside it that nobody has: `replay.jsonl.old`, else `replay.jsonl.old2` and so on."""
+    names = (path.with_name(f"{path.name}.old{number if number > 1 else ''}") for number in count(1))
+    return next(name for name in names if not name.exists())
 
 
 def row(shop: Workshop, one: Candidate, trial: Trial, statement: str) -> Row:
