@@ -106,7 +106,9 @@ def refused(answer: Answer, **more: Any) -> tuple[ModelError, Server]:
     [
         (401, "bad key", AuthError, True, "the teacher refuses the key (401: bad key); set OPENAI_API_KEY"),
         (403, "no", AuthError, True, "the teacher refuses the key"),
-        (404, "no such model", Unreachable, True, "the teacher has no model 'glm' or no such path"),
+        (404, "no such model", Unreachable, True,
+         "the teacher has no model 'glm' or no such path (404: no such model); check its name and its URL "
+         "(--teacher and --teacher-url; --model and --url of eval and chat)"),
         (402, "pay", Unreachable, True, "the teacher's account has nothing left to spend (402: pay); top it up"),
         (400, "Your credit balance is too low", Unreachable, True, "the teacher's account has nothing left"),
         (400, "maximum context length is 10", ContextOverflow, False, "maximum context length is 10"),
@@ -180,7 +182,7 @@ def test_nobody_there_ends_the_run_soon_with_a_line_that_says_so() -> None:
     nobody = f"http://127.0.0.1:{free_port()}/v1"
     with (
         asking(nobody, clock=clock) as teacher,
-        pytest.raises(Unreachable, match="is it running\\? Check --teacher-url, then run the same command again"),
+        pytest.raises(Unreachable, match=r"is it running\? Check its URL \(--teacher-url; --url of eval and chat\)"),
     ):
         teacher(7).reply(ASK, [])
     assert len(clock.slept) == 3

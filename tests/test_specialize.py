@@ -325,7 +325,7 @@ def test_a_refused_key_ends_with_4_and_what_was_done_is_kept(example: Path, caps
 def test_an_unreachable_teacher_ends_with_3(example: Path, capsys: Captured) -> None:
     arguments = ("--teacher", "openai:glm", "--teacher-url", "http://127.0.0.1:9/v1")
     assert road(example, *arguments) == 3
-    assert "is it running? Check --teacher-url" in capsys.readouterr().err.splitlines()[-1]
+    assert "is it running? Check its URL (--teacher-url;" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_key_in_the_environment_is_no_consent(

@@ -53,7 +53,7 @@ def _answer(answer: Answer, assembly: Assembly | None, who: Who) -> dict[str, An
     try:
         found = _assembled(answer, assembly, who) if assembly and streamed else loads(answer.whole())
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        said = "the teacher answered something that is not JSON of its API; does --teacher-url name the right server?"
+        said = "the teacher answered something that is not JSON of its API; does its URL name the right server?"
         raise Fault("garbled", ModelError(said)) from error
     _refuse(found, answer, who)
     return found
@@ -87,8 +87,8 @@ def _refuse(found: dict[str, Any], answer: Answer, who: Who) -> None:
 
 def _unreachable(address: str, error: Exception) -> Unreachable:
     return Unreachable(
-        f"no answer from {redact(address)} ({_why(error)}); is it running? Check --teacher-url, then run the same "
-        "command again: everything so far is kept"
+        f"no answer from {redact(address)} ({_why(error)}); is it running? Check its URL (--teacher-url; --url of "
+        "eval and chat), then run the same command again: everything so far is kept"
     )
 
 

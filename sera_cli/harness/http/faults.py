@@ -87,7 +87,8 @@ def refusal(status: int, headers: dict[str, str], body: bytes | dict[str, Any], 
         return AuthError(f"the teacher refuses the key ({status}: {text}); set {who.variable} and run again")
     if status == 404:
         return Unreachable(
-            f"the teacher has no model {who.model!r} or no such path (404: {text}); check --teacher and --teacher-url"
+            f"the teacher has no model {who.model!r} or no such path (404: {text}); check its name and its URL "
+            "(--teacher and --teacher-url; --model and --url of eval and chat)"
         )
     if status == 413 or (status in (400, 422) and any(phrase in low for phrase in OVERFLOW)):
         return ContextOverflow(text)
