@@ -19,7 +19,7 @@ from sera_cli.runs import Run, settle
 from sera_cli.types import Function, Trajectory
 from tests.chat_server import Answer, Body, completion, serving
 from tests.conftest import commit
-from tests.rollouts import task
+from tests.rollouts import rollout, task
 from tests.scripted import calls
 from tests.test_chat import CARD
 
@@ -137,10 +137,22 @@ def test_an_agent_is_not_asked_about_what_its_run_taught_it(project: Path, tmp_p
         plain = {"path": "a.py", "line": 1, "end_line": 2, "signature": "()"}
         store.write(run.functions, Function, [
             Function(id="1", name="f1", heldout=heldout, **plain), Function(id="2", name="f2", **plain)])
-    exam = sitting._untaught(settled(Wanted(project, {}, bench="soft", agent="shop", seeds=2)))
+    exam, _ = sitting._untaught(settled(Wanted(project, {}, bench="soft", agent="shop", seeds=2)))
     assert [(one.name, one.seed) for one in exam.todo] == [("t1", 0), ("t1", 1)]
     assert [one.instance_id for one in exam.instances] == ["t1"]
-    assert "note: 1 task left out: shop@1 may have been taught about that" in capsys.readouterr().err
+    assert "note: 1 task left out: rollouts that shop@1 learned from began there, or" in capsys.readouterr().err
+
+
+def test_an_agent_is_not_asked_for_a_change_that_its_run_saw_made_elsewhere(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    registry.register(home("data"), CARD.model_copy(update={"data_digest": "its own"}), tmp_path / "weights")
+    run = Run(folder=project / ".sera" / "runs" / "its")
+    run.folder.mkdir(parents=True)
+    settle(run, "train", {"data": "its own"})
+    store.write(run.reproduced, Trajectory, [rollout("r1", "+++ b/a.py\n+y = 2\n")])
+    exam, known = sitting._untaught(settled(Wanted(project, {}, bench="soft", agent="shop")))
+    assert [one.instance_id for one in exam.instances] == ["t1"]
+    assert not known(exam.instances[0].row)
 
 
 def test_patches_cannot_be_graded_by_tests_that_are_not_there(project: Path, capsys: Captured) -> None:

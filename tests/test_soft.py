@@ -72,8 +72,8 @@ def test_nothing_is_asked_about_what_was_taught() -> None:
     other = GOLD.replace("-1 +1,2", "-7 +7,2")
     asked = (TASK, TASK.model_copy(update={"id": "t2", "function": "g"}), task("t3", function="h", gold="+new = 1\n"))
     exam = soft.Exam(tasks=asked, about={})
-    assert [one.id for one in soft.unseen(exam, [("a.py", "g")], []).tasks] == ["t1", "t3"]
-    assert [one.id for one in soft.unseen(exam, [("b.py", "g")], [other]).tasks] == ["t3"]
+    assert [one.id for one in soft.unseen(exam, soft.seen([("a.py", "g")], [])).tasks] == ["t1", "t3"]
+    assert [one.id for one in soft.unseen(exam, soft.seen([("b.py", "g")], [other])).tasks] == ["t3"]
 
 
 @pytest.fixture

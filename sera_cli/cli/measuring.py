@@ -132,16 +132,13 @@ def screen(card: "AgentCard", bench: str) -> None:
 
 def _soft(job: Job) -> Path:
     """The file with the project's soft tasks, written now where there are none, but for what the agent was taught."""
-    from sera_cli import store
-    from sera_cli.cli import soft, stages
+    from sera_cli.cli import soft
     from sera_cli.evaluate.soft import unseen, write
-    from sera_cli.types import Trajectory
 
     with board() as shown:
         exam = soft.exam(job, shown, charged=job)
     say(soft.told(exam), prose=True)
-    made = (one.patch for file in (job.run.explored, job.run.reproduced) for one in store.scan(file, Trajectory))
-    asked = unseen(exam, soft.learnt(stages.functions(job)), made)
+    asked = unseen(exam, soft.seen([job.run]))
     if left := len(exam.tasks) - len(asked.tasks):
         say(f"note: {left} are left out: rollouts of this run began at them, or made the same change", prose=True)
     if not asked.tasks:

@@ -1,7 +1,7 @@
 """`sera eval --bench soft`: whoever is measured answers the project's soft tasks, and is scored by recall."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sera_cli.cli import job as jobs
 from sera_cli.cli.contender import arena
 from sera_cli.cli.evaluate import Wanted, counted
-from sera_cli.cli.evaluated import cost, told, whole
+from sera_cli.cli.evaluated import Row, cost, told, whole
 from sera_cli.cli.evaluating import AGAIN, HOPELESS, keep_instances
 from sera_cli.cli.exam import Exam, entrant, files, settled
 from sera_cli.cli.job import Job
@@ -32,12 +32,12 @@ def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
 
     entrant(wanted, wanted.bench)  # before a teacher is paid for tasks
     have_tasks(wanted)
-    exam = _untaught(settled(wanted))
+    exam, known = _untaught(settled(wanted))
     run = exam.job.run
     say(f"{exam.bench}, {len(exam.instances)} tasks; evaluation {run.name}")
     with runs.held(run), board() as shown:
         runs.settle(run, "eval", exam.settings)
-        keep_instances(exam)
+        keep_instances(exam, known)
         try:
             _work(exam, shown)
         finally:
@@ -63,24 +63,21 @@ def have_tasks(wanted: Wanted) -> None:
         say(soft.told(soft.exam(job, shown)), prose=True)
 
 
-def _untaught(exam: Exam) -> Exam:
-    """Without what the agent was taught about, as far as the run that made it is still there to tell."""
-    from sera_cli import store
-    from sera_cli.cli.soft import learnt
-    from sera_cli.types import Function
+def _untaught(exam: Exam) -> tuple[Exam, Callable[[Row], bool]]:
+    """Without what the agent was taught, as far as the run that made it is still there to tell; and what that is."""
+    from sera_cli.cli.soft import seen
 
     if not (exam.who and exam.who.card) or exam.who.bare:
-        return exam
-    known = set[tuple[str, str]]()
-    for run in _made_by(exam):
-        known |= learnt(store.scan(run.functions, Function))
-    kept = tuple(one for one in exam.instances if (one.row["path"], one.row["function"]) not in known)
+        return exam, lambda _: False
+    known = seen(_made_by(exam))
+    kept = tuple(one for one in exam.instances if not known(one.row))
     if left := len(exam.instances) - len(kept):
-        say(f"note: {counted(left, 'task')} left out: {exam.who.name} may have been taught about that", prose=True)
+        say(f"note: {counted(left, 'task')} left out: rollouts that {exam.who.name} learned from began there, or made "
+            "the same change", prose=True)
     if not kept:
         raise DataError(f"{exam.who.name} may have been taught about all of these tasks; have others written")
     names = {one.instance_id for one in kept}
-    return replace(exam, instances=kept, todo=tuple(one for one in exam.todo if one.name in names))
+    return replace(exam, instances=kept, todo=tuple(one for one in exam.todo if one.name in names)), known
 
 
 def _made_by(exam: Exam) -> "list[Run]":

@@ -1,6 +1,6 @@
 """The soft tasks of a project, `.sera/bench/soft.jsonl`: written once by a teacher, then the same for whoever comes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from sera_cli.errors import DataError
 
 if TYPE_CHECKING:
     from sera_cli.evaluate.soft import Exam
+    from sera_cli.runs import Run
     from sera_cli.svg.pipeline import OnRecord
     from sera_cli.types import Function, Record
 
@@ -105,6 +106,18 @@ def _watched(board: Board, wanted: int, spent: Callable[[], str]) -> "OnRecord":
         board("exam", min(seen["issues"], wanted), wanted, ", ".join(filter(None, [told, spent()])))
 
     return on_record
+
+
+def seen(runs: "Iterable[Run]") -> "Callable[[Mapping[str, Any]], bool]":
+    """Tells of the row of a soft task whether an agent that was trained on what came of these runs may know it."""
+    from sera_cli import store
+    from sera_cli.evaluate import soft
+    from sera_cli.types import Function, Trajectory
+
+    made = tuple(runs)
+    functions = (one for run in made for one in store.scan(run.functions, Function))
+    files = (file for run in made for file in (run.explored, run.reproduced))
+    return soft.seen(learnt(functions), (one.patch for file in files for one in store.scan(file, Trajectory)))
 
 
 def learnt(functions: "Iterable[Function]") -> set[tuple[str, str]]:

@@ -47,13 +47,17 @@ def read(path: Path, limit: int = 0) -> Exam:
     return Exam(tasks=tasks[: limit or None], about=store.about(path, Task))
 
 
-def unseen(exam: Exam, taught: Iterable[tuple[str, str]], patches: Iterable[str]) -> Exam:
-    """What an agent may be asked of it: nothing about functions, by path and name, that it was `taught` about, and none
-    of the changes that the `patches` of its training make, wherever those rollouts began.
+def unseen(exam: Exam, known: Callable[[Mapping[str, Any]], bool]) -> Exam:
+    """What an agent may be asked of it that may know some of its tasks, as `seen` tells."""
+    return exam.model_copy(update={"tasks": tuple(one for one in exam.tasks if not known(instance(one).row))})
+
+
+def seen(taught: Iterable[tuple[str, str]], patches: Iterable[str]) -> Callable[[Mapping[str, Any]], bool]:
+    """Tells of the row of a task whether an agent may know it: it is about a function, by path and name, that the agent
+    was `taught` about, or makes a change that the `patches` of its training make, wherever those rollouts began.
     """
     functions, known = set(taught), set(map(_change, patches))
-    kept = (one for one in exam.tasks if (one.path, one.function) not in functions and _change(one.gold) not in known)
-    return exam.model_copy(update={"tasks": tuple(kept)})
+    return lambda row: (row["path"], row["function"]) in functions or _change(row["patch"]) in known
 
 
 def _change(patch: str) -> str:
