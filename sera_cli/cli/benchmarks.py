@@ -53,7 +53,10 @@ def _soft(wanted: "Wanted", root: Path) -> tuple["Instance", ...]:
 
 
 def repositories(wanted: "Wanted", root: Path) -> Path | None:
-    """Where the clones are: as said, and of a project's own past, the project itself."""
+    """Where the clones are: as said, and of a project's own past, the project itself. Raises ConfigError for no folder.
+    """
+    if wanted.repos and not wanted.repos.is_dir():
+        raise ConfigError(f"--repos {wanted.repos}: there is no such folder; name the one that holds the clones")
     if wanted.repos is None and wanted.bench == "replay":
         return root
     return wanted.repos

@@ -64,11 +64,10 @@ def settled(wanted: Wanted) -> Exam:
     bench = benchmarks.named(wanted)
     root = config.project(wanted.project).resolve()
     resolved = config.resolve(wanted.project, wanted.flags)
-    who = entrant(wanted, bench)
+    who, repos = entrant(wanted, bench), benchmarks.repositories(wanted, root)
     found = benchmarks.instances(wanted, root, offline=resolved.config.privacy.offline)
     patches, label = _predicted(wanted, found)
     found = tuple(one for one in found if who or one.instance_id in patches)
-    repos = benchmarks.repositories(wanted, root)
     settings = _settings(wanted, resolved.config, bench, who, label)
     settings["environment"] = environments.chosen(wanted, clones=repos is not None)
     if settings["environment"] != "none":
@@ -90,6 +89,8 @@ def entrant(wanted: Wanted, bench: str) -> Contender | None:
         raise ConfigError("--predictions are graded as they are; leave out --agent and --model")
     if wanted.predictions and (wanted.seeds > 1 or wanted.context):
         raise ConfigError("--predictions are graded once, and by no model; leave out --seeds and --context")
+    if wanted.predictions not in ("", "gold", "empty") and not Path(wanted.predictions).is_file():
+        raise ConfigError(f"--predictions {wanted.predictions}: there is no such file; name one, or say gold or empty")
     if wanted.submission and bench == "soft":
         raise ConfigError("soft tasks are no benchmark with a leaderboard; leave out --submission")
     return None if wanted.predictions else contender(wanted.agent, wanted.model)
