@@ -473,7 +473,10 @@ def test_the_context_can_be_made_smaller_and_its_overflow_hands_in_what_there_is
          "swe-verified; known: swe-verified"),
         (["--model", "rehearsal"], 2, "say what to evaluate on: --bench swe-verified"),
         (["--bench", "no.jsonl", "--model", "rehearsal"], 1, "no.jsonl: there is no such file"),
-        (["--bench", "tiny.jsonl"], 2, "say who is to be evaluated: --agent NAME, or --model"),
+        (["--bench", "tiny.jsonl"], 2, "say who is to be evaluated: --agent NAME, or --model "
+         "rehearsal, openai:, anthropic: or vllm:MODEL, or base:AGENT"),
+        (["--bench", "tiny.jsonl", "--agent", "shop", "--model", "rehearsal"], 2, "name one: --agent or --model"),
+        (["--bench", "nope", "--model", "rehearsal"], 2, "no benchmark is called nope; known: swe-verified"),
         (["--bench", "tiny.jsonl", "--model", "glm"], 2, "--model glm: use rehearsal, openai:"),
         (["--bench", "tiny.jsonl", "--agent", "nobody"], 2, "no agent is called 'nobody'"),
         (["--bench", "tiny.jsonl", "--model", "rehearsal", "--predictions", "gold"], 2,

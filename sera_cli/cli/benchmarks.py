@@ -17,7 +17,7 @@ FILES = (".jsonl", ".json", ".parquet")
 
 
 def named(wanted: "Wanted") -> str:
-    """What the benchmark is called. Raises ConfigError for one that nobody knows, with the nearest."""
+    """What the benchmark is called. Raises ConfigError for one that nobody knows, with one that is near."""
     from sera_cli.evaluate.reading import HUB
 
     known = (*HUB, *OWN)
@@ -29,8 +29,9 @@ def named(wanted: "Wanted") -> str:
     names = ", ".join(known)
     if not bench:
         raise ConfigError(f"say what to evaluate on: --bench {names}, or a .jsonl or .parquet FILE")
-    close = get_close_matches(bench, known, n=1, cutoff=0.0)
-    raise ConfigError(f"no benchmark is called {bench}; the nearest is {close[0]}; known: {names}, or a FILE.jsonl")
+    close = get_close_matches(bench, known, n=1)
+    nearest = f" the nearest is {close[0]};" if close else ""
+    raise ConfigError(f"no benchmark is called {bench};{nearest} known: {names}, or a FILE.jsonl")
 
 
 def instances(wanted: "Wanted", root: Path, *, offline: bool) -> tuple["Instance", ...]:

@@ -50,8 +50,13 @@ def contender(agent: str, model: str) -> Contender:
     """
     from sera_cli.cli.chat import chosen
 
-    if bool(agent) == bool(model):
-        raise ConfigError("say who is to be evaluated: --agent NAME, or --model openai:MODEL, anthropic:, vllm:MODEL")
+    if agent and model:
+        raise ConfigError("one at a time is evaluated; name one: --agent or --model")
+    if not (agent or model):
+        raise ConfigError(
+            "say who is to be evaluated: --agent NAME, or --model rehearsal, openai:, anthropic: or vllm:MODEL, or "
+            "base:AGENT"
+        )
     if agent:
         card = chosen(agent)
         return Contender(f"{card.name}@{card.version}", card)

@@ -49,7 +49,9 @@ def evaluate(
     ] = "",
     agent: Annotated[str, typer.Option(help="An agent, NAME or NAME@VERSION.", metavar="AGENT")] = "",
     model: Annotated[
-        str, typer.Option(help="rehearsal, or openai:, anthropic: or vllm:MODEL.", metavar="MODEL")] = "",
+        str, typer.Option(help="rehearsal, openai:, anthropic: or vllm:MODEL, or base:AGENT, what that was made of.",
+                          metavar="MODEL"),
+    ] = "",
     predictions: Annotated[
         str, typer.Option(help="Grade these patches only: a .jsonl or .json, or gold or empty.", metavar="FILE")] = "",
     dataset: Annotated[
