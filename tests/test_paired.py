@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sera_cli.evaluate.stats.paired import Difference, Plan, alone, paired, plan, snr
+from sera_cli.evaluate.stats.paired import Difference, Plan, alone, flipped, paired, plan, snr
 from sera_cli.evaluate.stats.scores import Scores
 
 
@@ -82,6 +82,34 @@ def test_on_two_tasks_no_difference_can_be_shown() -> None:
     assert found
     assert (found.detectable, found.more_seeds) == (None, None)
     assert found.verdict == "cannot tell: too few tasks"
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_five_tasks_that_all_differ_show_nothing_and_six_do(seeds: int) -> None:
+    """By chance all of 5 fall to one side one time in 16, all of 6 one time in 32."""
+    five, six = (paired(rows(*["1" * seeds] * many), rows(*["0" * seeds] * many)) for many in (5, 6))
+    assert five and six
+    assert (five.p, five.high, five.detectable) == (0.0625, 0.0, None)
+    assert five.verdict == "cannot tell at any number of seeds: 1 more task"
+    assert (six.p < 0.05, six.verdict) == (True, "worse")
+
+
+def test_where_few_of_many_tasks_differ_more_of_them_are_asked_for() -> None:
+    found = paired(rows(*["000"] * 100), rows(*["000"] * 95, *["111"] * 5))
+    assert found
+    assert (found.p, found.low) == (0.0625, 0.0)
+    assert found.verdict == "cannot tell at any number of seeds: 53 more tasks"
+    once = paired(rows(*["0"] * 100), rows(*["0"] * 95, *["1"] * 5))
+    assert once
+    assert (once.verdict, once.detectable) == ("cannot tell yet: 2 more seeds", pytest.approx(0.0622, abs=1e-3))
+
+
+def test_the_exact_test_counts_the_ways_that_signs_may_fall() -> None:
+    assert flipped([1.0, 1.0, 1.0, 1.0, 1.0, 0.0]) == 2 / 32
+    assert flipped([1.0, 1.0, 1.0, -1.0]) == 10 / 16
+    assert flipped([1.0, 1.0, -1 / 3]) == 4 / 8
+    assert flipped([0.0, 0.0]) == 1.0
+    assert flipped([1.0] * 6) == 0.0
 
 
 def test_signal_to_noise_is_the_papers() -> None:

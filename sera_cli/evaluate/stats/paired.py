@@ -7,13 +7,15 @@ equal agents for different ones no more than 5.4 % of the time. After 3 seeds of
 guess within a factor of 3.
 """
 
+from itertools import product
 from math import ceil, sqrt
+from typing import Any
 
 from pydantic import computed_field
 
 from sera_cli.evaluate.stats.distributions import student, student_quantile
 from sera_cli.evaluate.stats.intervals import LEVEL
-from sera_cli.evaluate.stats.power import LEAST, Spread, detectable, seeds_for, spread, tasks_for, unlike
+from sera_cli.evaluate.stats.power import FEWEST, LEAST, Spread, detectable, seeds_for, spread, tasks_for, unlike
 from sera_cli.evaluate.stats.scores import Scores, by_seed, mean, means, noise, seeds, variance
 from sera_cli.types import Value
 
@@ -33,7 +35,8 @@ class Difference(Value):
     """The second agent less the first, on the `tasks` that both have, and whether that can be chance.
 
     `low` to `high` holds the difference on tasks like these with a chance of 95 %, `p` is that of one at least so large
-    where there is none: both by Student's t on the tasks' differences. `snr` is the paper's signal-to-noise ratio.
+    where there is none: both by Student's t on the tasks' differences, and where fewer than 6 tasks show any, no surer
+    than an exact test is. `snr` is the paper's signal-to-noise ratio.
     `detectable` is the smallest true difference that this design shows four times in five, None where none is large
     enough. `more_seeds` of both, or `more_tasks`, would show the one seen here as often; None where no number does.
     """
@@ -81,15 +84,45 @@ def paired(a: Scores, b: Scores) -> Difference | None:
     apart = [theirs[task] - mine[task] for task in mine]
     middle, error = mean(apart), sqrt(unlike(apart) / len(apart))
     half = student_quantile((1 + LEVEL) / 2, len(apart) - 1) * error
-    known, have = spread(a, b), min(seeds(a), seeds(b))
-    least, tasks = detectable(known, len(a), have), tasks_for(middle, known, have)
-    enough = seeds_for(middle, known, len(a)) if known.attempts is not None else ADVISED if least < 1 else None
+    p = 2 * student(-abs(middle) / error, len(apart) - 1) if error else float(not middle)
+    if (exact := flipped(apart)) > 1 - LEVEL:
+        p, half = max(p, exact), max(half, abs(middle))
     return Difference(
-        tasks=len(a), difference=middle, low=max(-1.0, middle - half), high=min(1.0, middle + half),
-        p=2 * student(-abs(middle) / error, len(apart) - 1) if error else float(not middle), snr=snr(a, b),
-        detectable=least if least < 1 else None, more_seeds=enough and max(0, ceil(enough - have)),
-        more_tasks=tasks and max(0, tasks - len(a)),
+        tasks=len(a), difference=middle, low=max(-1.0, middle - half), high=min(1.0, middle + half), p=p, snr=snr(a, b),
+        **_asked(a, b, apart),
     )  # fmt: skip
+
+
+def flipped(apart: list[float]) -> float:
+    """How often chance alone, which turns the sign of each task's difference as a coin falls, makes the mean as large.
+
+    Exact, and above the 5 % level with fewer than `FEWEST` tasks that differ: 2 of the 32 ways are as large with 5.
+    With more it is not asked, for Student's t holds what it says there, and 0.
+    """
+    some = [one for one in apart if abs(one) >= LEAST]
+    if len(some) >= FEWEST:
+        return 0.0
+    ways = [abs(sum(way)) for way in product(*((one, -one) for one in some))]
+    return sum(way >= abs(sum(some)) - LEAST for way in ways) / len(ways)
+
+
+def _asked(a: Scores, b: Scores, apart: list[float]) -> dict[str, Any]:
+    """What this design shows, and what is asked for to show the difference: `FEWEST` tasks that differ at least."""
+    known, have, middle = spread(a, b), min(seeds(a), seeds(b)), mean(apart)
+    some = [abs(one) for one in apart if abs(one) >= LEAST]
+    least = max(detectable(known, len(a), have), FEWEST * min(some, default=1 / have) / len(a))
+    shows = len(a) >= FEWEST and least < 1
+    if known.attempts is None:
+        enough = ADVISED if shows else None
+    else:
+        enough = seeds_for(middle, known, len(a)) if len(a) >= FEWEST else None
+    tasks = tasks_for(middle, known, have)
+    if tasks and len(some) < FEWEST:
+        tasks = max(tasks, ceil(FEWEST * len(a) / len(some)))
+    return {
+        "detectable": least if shows else None, "more_seeds": enough and max(0, ceil(enough - have)),
+        "more_tasks": tasks and max(0, tasks - len(a)),
+    }  # fmt: skip
 
 
 def plan(detect: float, a: Scores, b: Scores) -> Plan | None:
