@@ -114,10 +114,15 @@ def verdicts(place: Place, name: str = "") -> dict[str, str]:
 def test_the_gold_patch_resolves_and_an_empty_one_does_not(tmp_path: Path, capsys: Captured) -> None:
     place = Place(tmp_path, 2)
     assert place.sera("--predictions", "gold", "--limit", "1", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == {
+    told = json.loads(capsys.readouterr().out)
+    counts = {
         "resolved": 1, "unresolved": 0, "infra": 0, "unvalidated": 0, "total": 1,
         "instances": {"tiny__tally-1": "resolved"},
     }  # fmt: skip
+    assert {key: told[key] for key in counts} == told["seeds"]["0"] == counts
+    assert (told["score"], told["reasons"]) == (1.0, {"unvalidated": {}, "infra": {}})
+    assert told["interval"]["low"] <= 1.0 == told["interval"]["high"]
+    assert told["report"] == str(place.folder() / "report.json")
     assert place.sera("--predictions", "empty", "--instances", "*-1", "--json") == 0
     assert json.loads(capsys.readouterr().out)["instances"] == {"tiny__tally-1": "unresolved"}
 
@@ -225,7 +230,9 @@ def test_a_server_that_breaks_is_no_failure_of_the_model(tmp_path: Path, capsys:
     with serving(lambda body: Answer(400, {"error": {"message": "this model is being moved"}})) as server:
         assert place.sera(*model(server), "--json") == 1
     told = capsys.readouterr()
-    assert json.loads(told.out)["instances"] == {"tiny__tally-1": "infra"}
+    said = json.loads(told.out)
+    assert (said["instances"], said["score"], said["interval"]) == ({"tiny__tally-1": "infra"}, None, None)
+    assert "this model is being moved" in said["reasons"]["infra"]["tiny__tally-1"]
     assert "error: nothing was graded: all 1 attempts broke; mend that, then --retry-failed" in told.err
     assert read(place.folder()).results["tiny__tally-1"][0].score is None
     assert not (place.folder() / "preds-0.jsonl").exists()

@@ -115,13 +115,28 @@ def evaluate(
         return _foretold(evaluating.ahead(wanted), as_json=json)
     way = sitting if bench == "soft" else evaluating
     folder, report = way.evaluate(wanted)
-    document(report.totals) if json else screen(report, folder)
+    document(answer(report, folder)) if json else screen(report, folder)
     if reason := way.futile(report):
         say(f"error: {reason}", prose=True)
         raise typer.Exit(1)
     if agent and not (limit or instances):
         measuring.note(agent, reports.read(folder))
     return None
+
+
+def answer(report: "Report", folder: Path) -> dict[str, Any]:
+    """What --json prints: the totals, each seed's by itself, the score with its interval, and why attempts do not
+    count; `report` is the file, which tells of the whole run.
+    """
+    from sera_cli.evaluate.report import NAME, totals
+
+    told, summary = report.totals, report.summary
+    alone = {str(seed): totals(report.results, [seed]) for seed in report.seeds}
+    return {
+        **told, "seeds": alone, "score": summary.get("mean"),
+        "interval": summary.get("interval"), "report": str(folder / NAME),
+        "reasons": {"unvalidated": report.unvalidated, "infra": reasons_of(report, "infra")},
+    }  # fmt: skip
 
 
 def screen(report: "Report", folder: Path) -> None:

@@ -42,7 +42,7 @@ class Result(Value):
 class Report(Value):
     """All of an evaluation. `digest` is of what decides the result; `results` are by task and seed.
 
-    `unvalidated` says by task why it could not be tried. `summary` are the statistics, `totals` what `--json` prints.
+    `unvalidated` says by task why it could not be tried. `summary` are the statistics, `totals` counts verdicts.
     """
 
     sera: Literal[1] = SCHEMA
