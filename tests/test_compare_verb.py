@@ -100,8 +100,30 @@ def test_what_it_takes_to_show_a_difference_is_said(project: Path, capsys: Captu
     evaluated(project, "shop", *["110"] * 40, *["010"] * 10, *["000"] * 50)
     assert sera("compare", "base", "shop", "--detect", "0.05") == 0
     assert capsys.readouterr().err == (
-        "shop: to show 5 points four times in five takes 11 seeds of each, or 351 tasks with the seeds that there "
-        "are\n")
+        "shop: to show 5 points four times in five takes 11 seeds of each on these tasks or 351 tasks with as many "
+        "seeds as now\n")
+
+
+def test_where_no_number_of_seeds_shows_a_difference_the_tasks_are_said(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", *BASE)
+    evaluated(project, "shop", *BETTER)
+    assert sera("compare", "base", "shop", "--detect", "0.03") == 0
+    assert capsys.readouterr().err == (
+        "shop: to show 3 points four times in five takes 1,030 tasks with as many seeds as now; on these tasks no "
+        "number of seeds does\n")
+
+
+def test_why_nobody_knows_what_it_takes_is_said(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", *"0110100", seeds=(0,))
+    evaluated(project, "shop", *["110"] * 7)
+    evaluated(project, "gold", results={f"task-{at}": {0: Result(verdict="resolved", score=1.0)} for at in range(7)},
+              seeds=(0,))
+    said = []
+    for of in (("base", "shop"), ("base",), ("shop", "gold")):
+        assert sera("compare", *of, "--detect", "0.1") == 0
+        said.append(capsys.readouterr().err.splitlines()[0].partition(" is unknown, ")[2])
+    assert said == ["for base tried no task twice that counts: evaluate it with --seeds 3"] * 2 + [
+        "for patches have no seeds and are graded once (gold)"]
 
 
 def test_of_one_evaluation_alone_it_is_the_least_it_takes(project: Path, capsys: Captured) -> None:
@@ -184,7 +206,7 @@ def test_one_seed_is_called_too_few_of_a_model_but_not_of_patches(project: Path,
     evaluated(project, "base", "1", "0", "1", seeds=(0,))
     assert sera("compare", "gold", "base") == 0
     assert capsys.readouterr().err == (
-        "note: base has one seed, which does not tell noise from difference: evaluate it with --seeds 3\n")
+        "note: base has one seed, so how far it varies from seed to seed is unknown: evaluate it with --seeds 3\n")
 
 
 def test_recall_is_called_the_proxy_it_is(project: Path, capsys: Captured) -> None:

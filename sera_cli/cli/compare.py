@@ -49,7 +49,7 @@ def compare(
         exactly(marked_down([head, *rows]))
     else:
         show(table(head, rows))
-    for text in [*planned(found), *(f"note: {text}" for text in found.notes)]:
+    for text in [*planned(found, detect), *(f"note: {text}" for text in found.notes)]:
         say(text, prose=True)
 
 
@@ -193,16 +193,30 @@ DIFFERENCES: "dict[str, Callable[[Difference], str]]" = {
 }
 
 
-def planned(found: "Comparison") -> Iterator[str]:
-    """What it takes to show the difference that was asked about, to tell each from the first."""
-    names = [side.name for side in found.sides[1:]] or [found.sides[0].name]
-    takes = "takes" if found.sides[1:] else "takes at least"
-    for name, plan in zip(names, found.plans, strict=False):
+def planned(found: "Comparison", detect: float | None) -> Iterator[str]:
+    """What it takes to show the difference that was asked about, to tell each from the first; or why nobody knows."""
+    first, *others = found.sides
+    sides, least = others or [first], "" if others else "at least "
+    for side, plan in zip(sides, found.plans, strict=False):
+        share = f"{100 * (detect or 0):g} points"
         if plan is None:
+            yield f"{side.name}: what it takes to show {share} is unknown, {unknown(first, side)}"
             continue
-        seeds = "no number of seeds on these tasks" if plan.seeds is None else f"{_count(plan.seeds, 'seed')} of each"
-        tasks = "" if plan.tasks is None else f", or {_count(plan.tasks, 'task')} with the seeds that there are"
-        yield f"{name}: to show {100 * plan.detect:g} points four times in five {takes} {seeds}{tasks}"
+        seeds = "" if plan.seeds is None else f"{_count(plan.seeds, 'seed')} of each on these tasks"
+        tasks = "" if plan.tasks is None else f"{_count(plan.tasks, 'task')} with as many seeds as now"
+        takes = least + (" or ".join(filter(None, [seeds, tasks])) or "more than anybody has")
+        rest = "" if seeds else "; on these tasks no number of seeds does"
+        yield f"{side.name}: to show {share} four times in five takes {takes}{rest}"
+
+
+def unknown(*sides: "Side") -> str:
+    """Why nobody knows how far scores vary from seed to seed, and what helps."""
+    once = {side.name: side for side in sides if side.summary["attempts"] == side.summary["tasks"]}
+    runs = [name for name, side in once.items() if side.exits]
+    if once and not runs:
+        return f"for patches have no seeds and are graded once ({', '.join(once)})"
+    who = " and ".join(runs) or "one of the two"
+    return f"for {who} tried no task twice that counts: evaluate it with --seeds 3"
 
 
 def marked_down(rows: "list[tuple[str, ...]]") -> str:

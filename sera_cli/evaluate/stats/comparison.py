@@ -131,7 +131,7 @@ def _notes(reports: Mapping[str, Report], rows: Mapping[str, Scores]) -> list[st
     notes = [_apart(first, rows[first], name, rows[name]) for name, _ in others]
     notes += [text for name, report in others for text in (
         *_unfinished(first, base, name, report), *_unfinished(name, report, first, base))]
-    notes += [f"{name} has one seed, which does not tell noise from difference: evaluate it with --seeds 3"
+    notes += [f"{name} has one seed, so how far it varies from seed to seed is unknown: evaluate it with --seeds 3"
               for name, each in rows.items() if each and not again(each) and ran(reports[name])]
     notes += [f"{name} was evaluated on {report.bench}, {first} on {base.bench}" for name, report in others
               if report.bench != base.bench]
