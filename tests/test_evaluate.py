@@ -436,10 +436,11 @@ def test_a_dry_run_says_what_is_left_and_writes_nothing(tmp_path: Path, capsys: 
     assert not (place.project / ".sera").exists()
 
 
-def test_a_submission_has_a_log_and_a_trace_of_every_instance(tmp_path: Path) -> None:
+def test_a_submission_has_a_log_and_a_trace_of_every_instance(tmp_path: Path, capsys: Captured) -> None:
     place, out = Place(tmp_path, 2), tmp_path / "20261120_glm"
     with serving(scripted(FIX)) as server:
         assert place.sera(*model(server), "--submission", out) == 0
+    assert f"the submission is in {out}" in "".join(capsys.readouterr().err.splitlines())
     assert sorted(path.name for path in (out / "trajs").iterdir()) == [
         "tiny__tally-1.traj.json", "tiny__tally-2.traj.json"]  # fmt: skip
     assert "PASSED" in (out / "logs" / "tiny__tally-1" / "test_output.txt").read_text()
@@ -498,7 +499,10 @@ def test_the_context_can_be_made_smaller_and_its_overflow_hands_in_what_there_is
         (["--bench", "tiny.jsonl", "--predictions", "gold", "--repos", "clones", "--venv", "x", "--environment",
           "venv"], 2, "--venv has no say in environment venv; leave it out, or say --environment local"),
         (["--bench", "soft", "--dataset", "soft.jsonl", "--model", "rehearsal", "--submission", "x"], 2,
-         "leave out --submission"),
+         "soft is no benchmark with a leaderboard; leave out --submission"),
+        (["--bench", "replay", "--model", "rehearsal", "--submission", "x"], 2, "leave out --submission"),
+        (["--bench", "tiny.jsonl", "--predictions", "gold", "--submission", "x"], 2,
+         "--predictions gold are nobody's to submit; leave out --submission"),
         (["--bench", "tiny.jsonl", "--predictions", "no.jsonl"], 2, "name one, or say gold or empty"),
         (["--bench", "gone.jsonl", "--predictions", "no.jsonl"], 2, "--predictions no.jsonl: there is no such file"),
         (["--bench", "tiny.jsonl", "--predictions", "gold", "--repos", "nowhere"], 2,

@@ -52,6 +52,7 @@ def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
             report = reported(exam)
     if wanted.submission:
         submit(exam, wanted.submission)
+        say(f"the submission is in {wanted.submission}")
     return run.folder, report
 
 

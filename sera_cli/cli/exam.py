@@ -91,8 +91,10 @@ def entrant(wanted: Wanted, bench: str) -> Contender | None:
         raise ConfigError("--predictions are graded once, and by no model; leave out --seeds and --context")
     if wanted.predictions not in ("", "gold", "empty") and not Path(wanted.predictions).is_file():
         raise ConfigError(f"--predictions {wanted.predictions}: there is no such file; name one, or say gold or empty")
-    if wanted.submission and bench == "soft":
-        raise ConfigError("soft tasks are no benchmark with a leaderboard; leave out --submission")
+    if wanted.submission and bench in benchmarks.OWN:
+        raise ConfigError(f"{bench} is no benchmark with a leaderboard; leave out --submission")
+    if wanted.submission and wanted.predictions in ("gold", "empty"):
+        raise ConfigError(f"--predictions {wanted.predictions} are nobody's to submit; leave out --submission")
     return None if wanted.predictions else contender(wanted.agent, wanted.model)
 
 
