@@ -95,6 +95,31 @@ def test_markdown_is_a_table_for_a_report(project: Path, capsys: Captured) -> No
         "| tiny | base | a/b |", "| --- | ---: | ---: |", "| resolved | 40.0 ± 0.0 % | 56.7 ± 5.8 % |"]
 
 
+def test_in_markdown_each_row_says_what_it_is_about(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", *BASE)
+    evaluated(project, "shop", *BETTER)
+    assert sera("compare", "base", "shop", "--markdown") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split("|")[1].strip() for line in said if line.startswith("|")] == [
+        "tiny", "---", "resolved", "resolved, over tasks", "resolved, over seeds", "resolved, tasks",
+        "resolved, pass@3", "resolved, pass^3", "difference", "difference, over tasks", "difference, p",
+        "difference, signal to noise", "difference, detectable", "verdict", "steps", "tokens", "dollars", "exits"]
+    assert said[-2] == "" and said[-1].startswith("pass@3: tasks that one or more of 3 seeds resolve; ")
+
+
+def test_a_line_under_the_table_explains_the_words_in_it(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", *BASE, "---")
+    evaluated(project, "shop", *BETTER)
+    evaluated(project, "once", "1", "0", seeds=(0,))
+    assert sera("compare", "base", "shop") == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "pass@3: tasks that one or more of 3 seeds resolve; pass^3: tasks that all of 3 seeds resolve; detectable: the "
+        "smallest true difference that these tasks and seeds show four times in five; infra: attempts that broke, by "
+        "no fault of a patch")
+    assert sera("compare", "once") == 0
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["exits", "2", "submitted"]
+
+
 def test_what_it_takes_to_show_a_difference_is_said(project: Path, capsys: Captured) -> None:
     evaluated(project, "base", *["110"] * 50, *["000"] * 50)
     evaluated(project, "shop", *["110"] * 40, *["010"] * 10, *["000"] * 50)

@@ -46,9 +46,11 @@ def compare(
         return
     head, rows = (found.sides[0].bench, *(side.name for side in found.sides)), lines(found)
     if markdown:
-        exactly(marked_down([head, *rows]))
+        exactly("\n".join([marked_down([head, *whole(rows)]), *(f"{text}\n" for text in explained(rows))]))
     else:
         show(table(head, rows))
+        for text in explained(rows):
+            show(text)
     for text in [*planned(found, detect), *(f"note: {text}" for text in found.notes)]:
         say(text, prose=True)
 
@@ -217,6 +219,27 @@ def unknown(*sides: "Side") -> str:
         return f"for patches have no seeds and are graded once ({', '.join(once)})"
     who = " and ".join(runs) or "one of the two"
     return f"for {who} tried no task twice that counts: evaluate it with --seeds 3"
+
+
+def explained(rows: "list[tuple[str, ...]]") -> Iterator[str]:
+    """What the less known words of the table mean, in a line, where they stand in it."""
+    told = {label.strip(): cells for label, *cells in rows}
+    words = [f"{label}: tasks that {what} {label[5:]} seeds resolve" for label in told
+             for name, what in (("pass@", "one or more of"), ("pass^", "all of")) if label.startswith(name)]
+    if "detectable" in told:
+        words.append("detectable: the smallest true difference that these tasks and seeds show four times in five")
+    if any("infra" in cell for cell in told.get("not counted", ())):
+        words.append("infra: attempts that broke, by no fault of a patch")
+    if words:
+        yield "; ".join(words)
+
+
+def whole(rows: "list[tuple[str, ...]]") -> "Iterator[tuple[str, ...]]":
+    """The rows, those that are set in below another by the names of both: Markdown sets nothing in."""
+    over = ""
+    for label, *cells in rows:
+        over = over if label.startswith(" ") else label
+        yield (f"{over}, {label.strip()}" if label.startswith(" ") else label, *cells)
 
 
 def marked_down(rows: "list[tuple[str, ...]]") -> str:
