@@ -16,6 +16,7 @@ from sera_cli import __main__ as door
 from sera_cli import store
 from sera_cli.agents import registry
 from sera_cli.cli import evaluating
+from sera_cli.cli.chat import chosen
 from sera_cli.errors import ConfigError
 from sera_cli.evaluate.grade import Grade
 from sera_cli.evaluate.report import read
@@ -273,6 +274,9 @@ def test_an_agent_of_the_registry_is_served_for_as_long_as_it_is_asked(
     assert (one.verdict, one.exit, one.steps, one.dollars) == ("resolved", "limit", 1, 0.0)
     solved = next(iter(store.read(place.folder() / "solved.jsonl", Trajectory).values()))
     assert (solved.policy.model, solved.steps[0].reply.message["reasoning_content"]) == ("tally@1", "I know it.")
+    for seeds in (2, 1):
+        assert place.sera("--agent", "tally", "--steps", "1", "--temperature", "0", "--seeds", seeds) == 0
+        assert [(one.seeds, one.mean) for one in chosen("tally").evaluations] == [(2, 1.0)]
 
 
 def test_the_own_past_is_tried_with_what_is_on_this_machine(tmp_path: Path, capsys: Captured) -> None:
