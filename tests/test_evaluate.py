@@ -15,8 +15,8 @@ import pytest
 from sera_cli import __main__ as door
 from sera_cli import store
 from sera_cli.agents import registry
-from sera_cli.cli import evaluating
 from sera_cli.cli.chat import chosen
+from sera_cli.cli.evaluation import evaluating
 from sera_cli.errors import ConfigError
 from sera_cli.evaluate.grade import Grade
 from sera_cli.evaluate.report import read

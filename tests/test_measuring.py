@@ -10,10 +10,10 @@ import tomli_w
 
 from sera_cli import __main__ as door
 from sera_cli.agents import registry
-from sera_cli.cli import measuring
+from sera_cli.cli.evaluation import measuring
+from sera_cli.cli.evaluation.soft import place
 from sera_cli.cli.job import Job, open_job
 from sera_cli.cli.options import ask
-from sera_cli.cli.soft import place
 from sera_cli.config import home
 from sera_cli.errors import ModelError
 from sera_cli.evaluate.report import Report, Result

@@ -9,10 +9,10 @@ import pytest
 from sera_cli import __main__ as door
 from sera_cli import store
 from sera_cli.agents import registry
-from sera_cli.cli import sitting
-from sera_cli.cli import soft as tasks
 from sera_cli.cli.evaluate import Wanted
-from sera_cli.cli.exam import settled
+from sera_cli.cli.evaluation import sitting
+from sera_cli.cli.evaluation import soft as tasks
+from sera_cli.cli.evaluation.exam import settled
 from sera_cli.config import home
 from sera_cli.evaluate.soft import Exam, read, write
 from sera_cli.runs import Run, settle

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sera_cli import store
-from sera_cli.cli import soft as door
+from sera_cli.cli.evaluation import soft as door
 from sera_cli.cli.job import Job, open_job
 from sera_cli.cli.options import ask
 from sera_cli.console import board

@@ -10,7 +10,7 @@ from sera_cli.cli.options import Json
 from sera_cli.console import document, say, show, table
 
 if TYPE_CHECKING:
-    from sera_cli.cli.building import Built
+    from sera_cli.cli.evaluation.building import Built
 
 app = typer.Typer(help="Benchmarks of one's own.", no_args_is_help=True)
 
@@ -101,7 +101,7 @@ def build(
     A task is a change that brings code and tests. Its tests are run before and after it; they are held back, and its
     statement is the issue it closes, what its author wrote, or what a teacher writes. Goes on where it was stopped.
     """
-    from sera_cli.cli import building
+    from sera_cli.cli.evaluation import building
 
     flags = {
         "teacher.model": teacher, "teacher.url": teacher_url, "rollout.jobs": jobs, "rollout.sandbox": sandbox,

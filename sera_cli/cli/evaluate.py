@@ -97,7 +97,7 @@ def evaluate(
     An instance counts only where its own fix resolves it here, and no patch does not. Goes on where it was stopped;
     more --seeds or --instances go on too. Exits with 1 where nothing could be graded.
     """
-    from sera_cli.cli import evaluating, measuring, sitting
+    from sera_cli.cli.evaluation import evaluating, measuring, sitting
     from sera_cli.evaluate import report as reports
 
     flags = {

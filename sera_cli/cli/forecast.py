@@ -10,7 +10,7 @@ from math import sqrt
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sera_cli.cli import measuring
+from sera_cli.cli.evaluation import measuring
 from sera_cli.cli.job import Job
 from sera_cli.console import document, say
 

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sera_cli.cli import curve, measuring, money, stages
+from sera_cli.cli import curve, money, stages
 from sera_cli.cli import job as jobs
+from sera_cli.cli.evaluation import measuring
 from sera_cli.cli.job import Job
 from sera_cli.cli.mine import by_reason, summary
 from sera_cli.console import say, show, table

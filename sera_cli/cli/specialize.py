@@ -93,7 +93,7 @@ def _specialize(job: Job, shown: Board) -> Outcome:
 def _measured(job: Job, outcome: Outcome, found: dict[str, Any]) -> tuple[Outcome, SeraError | None]:
     """The agent's card with what it was measured at, and what stood in the way: the agent is there all the same."""
     from sera_cli.cli import stages
-    from sera_cli.cli.measuring import measured
+    from sera_cli.cli.evaluation.measuring import measured
     from sera_cli.runs import held
 
     assert outcome.card

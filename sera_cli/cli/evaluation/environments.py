@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sera_cli.cli.evaluate import Wanted
-    from sera_cli.cli.exam import Exam
+    from sera_cli.cli.evaluation.exam import Exam
     from sera_cli.config import Config
     from sera_cli.evaluate.own import Allowed
     from sera_cli.evaluate.places import Place

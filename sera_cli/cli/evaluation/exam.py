@@ -7,9 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sera_cli.cli import benchmarks
-from sera_cli.cli.contender import Contender, contender, one_at_a_time
 from sera_cli.cli.evaluate import Wanted, counted
+from sera_cli.cli.evaluation import benchmarks
+from sera_cli.cli.evaluation.contender import Contender, contender, one_at_a_time
 from sera_cli.cli.job import Job
 from sera_cli.console import say
 from sera_cli.errors import ConfigError
@@ -58,7 +58,7 @@ class Exam:
 def settled(wanted: Wanted) -> Exam:
     """Checks what can be checked beforehand. Raises ConfigError, DataError or SeraError; writes nothing."""
     from sera_cli import config
-    from sera_cli.cli import environments
+    from sera_cli.cli.evaluation import environments
     from sera_cli.evaluate import swebench
 
     bench = benchmarks.named(wanted)

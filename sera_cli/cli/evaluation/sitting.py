@@ -8,11 +8,11 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 from sera_cli.cli import job as jobs
-from sera_cli.cli.contender import arena
 from sera_cli.cli.evaluate import Wanted, counted
-from sera_cli.cli.evaluated import Row, cost, told, whole
-from sera_cli.cli.evaluating import AGAIN, HOPELESS, keep_instances
-from sera_cli.cli.exam import Exam, entrant, files, settled
+from sera_cli.cli.evaluation.contender import arena
+from sera_cli.cli.evaluation.evaluated import Row, cost, told, whole
+from sera_cli.cli.evaluation.evaluating import AGAIN, HOPELESS, keep_instances
+from sera_cli.cli.evaluation.exam import Exam, entrant, files, settled
 from sera_cli.cli.job import Job
 from sera_cli.cli.working import workers
 from sera_cli.console import Board, board, say
@@ -48,7 +48,7 @@ def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
 def have_tasks(wanted: Wanted) -> None:
     """Has the tasks written where there are none, by the teacher that the settings name, whoever is to be measured."""
     from sera_cli import config
-    from sera_cli.cli import soft
+    from sera_cli.cli.evaluation import soft
     from sera_cli.cli.options import Asked
 
     if wanted.dataset or soft.at(config.project(wanted.project).resolve()).exists():
@@ -65,7 +65,7 @@ def have_tasks(wanted: Wanted) -> None:
 
 def _untaught(exam: Exam) -> tuple[Exam, Callable[[Row], bool]]:
     """Without what the agent was taught, as far as the run that made it is still there to tell; and what that is."""
-    from sera_cli.cli.soft import seen
+    from sera_cli.cli.evaluation.soft import seen
 
     if not (exam.who and exam.who.card) or exam.who.bare:
         return exam, lambda _: False

@@ -44,7 +44,7 @@ def instances(wanted: "Wanted", root: Path, *, offline: bool) -> tuple["Instance
 
 
 def _soft(wanted: "Wanted", root: Path) -> tuple["Instance", ...]:
-    from sera_cli.cli import soft
+    from sera_cli.cli.evaluation import soft
     from sera_cli.evaluate.soft import instance, read
 
     file = wanted.dataset or soft.at(root)

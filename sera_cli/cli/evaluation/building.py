@@ -11,8 +11,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from sera_cli.cli.bench import Wanted
+from sera_cli.cli.evaluation.settling import Plan, plan_of
 from sera_cli.cli.job import Job
-from sera_cli.cli.settling import Plan, plan_of
 from sera_cli.console import Board, board
 from sera_cli.errors import DataError
 

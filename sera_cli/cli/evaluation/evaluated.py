@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sera_cli.cli.exam import Exam, attempts, files
+from sera_cli.cli.evaluation.exam import Exam, attempts, files
 
 if TYPE_CHECKING:
     from sera_cli.evaluate.instance import Instance

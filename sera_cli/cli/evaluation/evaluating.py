@@ -6,12 +6,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sera_cli.cli import environments
-from sera_cli.cli.contender import arena
 from sera_cli.cli.evaluate import Wanted, counted
-from sera_cli.cli.evaluated import Row, reported, rows, submit
-from sera_cli.cli.exam import Exam, files, settled
-from sera_cli.cli.watching import Watch
+from sera_cli.cli.evaluation import environments
+from sera_cli.cli.evaluation.contender import arena
+from sera_cli.cli.evaluation.evaluated import Row, reported, rows, submit
+from sera_cli.cli.evaluation.exam import Exam, files, settled
+from sera_cli.cli.evaluation.watching import Watch
 from sera_cli.cli.working import workers
 from sera_cli.console import Board, board, say
 from sera_cli.errors import DataError, SeraError

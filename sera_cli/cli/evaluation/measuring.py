@@ -61,7 +61,8 @@ def note(agent: str, report: "Report") -> None:
 
 def ahead(job: Job) -> dict[str, Any]:
     """What would be measured, for a dry run. `usd` is for the teacher, writing soft tasks included; None: unknown."""
-    from sera_cli.cli import money, soft
+    from sera_cli.cli import money
+    from sera_cli.cli.evaluation import soft
     from sera_cli.types import Usage
 
     bench, seeds = bench_of(job), job.config.eval.seeds
@@ -78,7 +79,7 @@ def ahead(job: Job) -> dict[str, Any]:
 
 def bench_of(job: Job) -> str:
     """The benchmark that `eval.bench` means."""
-    from sera_cli.cli.soft import place
+    from sera_cli.cli.evaluation.soft import place
 
     said = job.config.eval.bench
     return said if said != "auto" else "replay" if place(job).with_name("replay.jsonl").exists() else "soft"
@@ -132,7 +133,7 @@ def screen(card: "AgentCard", bench: str) -> None:
 
 def _soft(job: Job) -> Path:
     """The file with the project's soft tasks, written now where there are none, but for what the agent was taught."""
-    from sera_cli.cli import soft
+    from sera_cli.cli.evaluation import soft
     from sera_cli.evaluate.soft import unseen, write
 
     with board() as shown:
@@ -185,8 +186,8 @@ def _learnt(job: Job) -> "Profile":
 
 def _count(job: Job, tasks: Path | None) -> int:
     """How many tasks there are in a file of soft ones, else in replay."""
+    from sera_cli.cli.evaluation.soft import place
     from sera_cli.cli.runs import count
-    from sera_cli.cli.soft import place
 
     there = count(tasks) if tasks else count(place(job).with_name("replay.jsonl")) + 1  # that has no header
     return min(there, job.config.eval.limit or there)
@@ -203,8 +204,8 @@ def _left(job: Job) -> float:
 
 def _evaluated(job: Job, bench: str, tasks: Path | None, who: dict[str, str]) -> "Report":
     """One of them, as `sera eval` does it: in a folder of `.sera/evals` that goes on where it was stopped."""
-    from sera_cli.cli import evaluating, sitting
     from sera_cli.cli.evaluate import Wanted
+    from sera_cli.cli.evaluation import evaluating, sitting
 
     wanted = Wanted(
         job.asked.repo, _flags(job), bench=bench, dataset=tasks, seeds=job.config.eval.seeds,

@@ -1,0 +1,1 @@
+"""What `sera eval`, `sera bench` and `--evaluate` do behind their verbs: settle, try, grade, tell."""
