@@ -31,8 +31,9 @@ OBJECTS = "/opt/objects"
 TOOLS = (
     ("pip>=21,<25; python_version < '3.12'", "pip>=23.2; python_version >= '3.12'"), ("setuptools>=58,<80", "wheel"),
 )  # fmt: skip
-"""What an environment has first, the pip that finds the rest before that. Later ones no longer install what older
-repositories are made of: a setup.py that is run in place, and pkg_resources.
+"""What an environment has first, the pip that finds the rest before that, the newest of these: one that came with a
+Python may look for an hour for versions that go together. Later ones no longer install what older repositories are made
+of: a setup.py that is run in place, and pkg_resources.
 """
 
 HOUR = 3600.0
@@ -133,7 +134,7 @@ def _script(wanted: Specification, made_with: Interpreter) -> str:
     program = f"{INTERPRETER}/bin/{made_with.program.name}" if shown(made_with) else str(made_with.program)
     lines = [
         EACH, f"{program} -m venv {FOUND} || exit 1",
-        *(f"python -m pip install {shlex.join(tools)} || exit 1" for tools in TOOLS),
+        *(f"python -m pip install --upgrade {shlex.join(tools)} || exit 1" for tools in TOOLS),
         "each /tmp/wished -c /tmp/packages && each /tmp/requirements && each /tmp/packages || exit 1",
         f"cd {ROOT}", "echo == before", *wanted.pre_install,
         "echo == install", f"cd {ROOT}", f"{{ {wanted.install or 'true'}\n}} || exit 1",
