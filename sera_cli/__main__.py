@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from io import TextIOWrapper
 from typing import Any
 
@@ -17,6 +18,10 @@ from sera_cli.errors import SeraError
 
 STOPPED = "stopped: what was done is kept; the same command goes on (again: at once)"
 """A single row of a terminal of 80 columns."""
+
+OVER = "stopped (again: at once)"
+GOING_ON = {"specialize", "mine", "generate", "prepare", "train", "eval", "bench"}
+"""Verbs that go on from what they did before: those of a run, and of an evaluation."""
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -30,10 +35,11 @@ TRAINING = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    listen()
+    words = sys.argv[1:] if arguments is None else arguments
+    listen(STOPPED if GOING_ON.intersection(words[:1]) else OVER)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal has every letter
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    sys.exit(run(words))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -77,21 +83,21 @@ def usage(error: typer.TyperException) -> str:
     return error.format_message().rstrip(".") + (f"; see `{context.command_path} --help`" if context else "")
 
 
-def listen() -> None:
-    """Ctrl-C, SIGTERM and a terminal that is gone unwind once, so that `with` and `finally` tidy up; the second of them
-    ends the process at once. What nohup has sera not hear it does not hear.
+def listen(said: str) -> None:
+    """Ctrl-C, SIGTERM and a terminal that is gone are answered by what is `said`, and unwind once, so that `with` and
+    `finally` tidy up; the second of them ends the process at once. What nohup has sera not hear it does not hear.
     """
     for number in ENDS:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, stop)
+            signal.signal(number, partial(stop, said))
 
 
-def stop(number: int, _: object) -> None:
+def stop(said: str, number: int, _: object) -> None:
     for each in ENDS:
         if signal.getsignal(each) is not signal.SIG_IGN:
             signal.signal(each, end)
     with suppress(OSError):  # nobody reads any more
-        urgent(STOPPED)
+        urgent(said)
     raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 

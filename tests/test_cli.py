@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from sera_cli import __main__ as door
 from sera_cli import __version__, config, knobs
@@ -156,6 +157,7 @@ SLEEPER = """
 import time
 from sera_cli import __main__ as door
 from sera_cli.cli import doctor
+door.GOING_ON = {goes_on}
 def examine():
     try:
         print("begun", flush=True)
@@ -167,10 +169,11 @@ door.main(["doctor"])
 """
 
 
-def interrupted(tidy: str, *numbers: int) -> tuple[int, str]:
+def interrupted(tidy: str, *numbers: int, goes_on: bool = True) -> tuple[int, str]:
     """The exit status and stderr of a command that is sent these signals, one by one, after it has begun."""
+    code = SLEEPER.format(tidy=tidy, goes_on={"doctor"} if goes_on else set())
     with subprocess.Popen(
-        [sys.executable, "-c", SLEEPER.format(tidy=tidy)], cwd=ROOT, text=True,
+        [sys.executable, "-c", code], cwd=ROOT, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as running:
         assert running.stdout is not None
@@ -184,6 +187,12 @@ def interrupted(tidy: str, *numbers: int) -> tuple[int, str]:
 def test_ctrl_c_ends_with_130_and_one_line() -> None:
     code, said = interrupted("pass", signal.SIGINT)
     assert (code, said) == (130, f"\n{door.STOPPED}\n")
+
+
+def test_of_a_command_that_goes_on_from_nothing_it_is_not_said_that_it_goes_on() -> None:
+    assert interrupted("pass", signal.SIGINT, goes_on=False) == (130, "\nstopped (again: at once)\n")
+    assert door.GOING_ON.isdisjoint(("chat", "serve", "connect", "deploy", "doctor"))
+    assert set(typer.main.get_group(app).commands) >= door.GOING_ON
 
 
 def test_sigterm_ends_with_143_and_the_same_line() -> None:

@@ -370,6 +370,7 @@ def test_a_repository_cannot_name_who_is_sent_its_code(
     assert sera("specialize", at, *NAMED, *older) == 2
     assert "sets rollout.sandbox and is part of the repository" in capsys.readouterr().err
     assert sera("specialize", at, *NAMED, *older, "--sandbox", "folder") == 0
+    assert "openai:glm at http://127.0.0.1:9/v1 would be sent parts of " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

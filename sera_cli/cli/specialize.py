@@ -197,7 +197,8 @@ def _say_teacher(job: Job) -> None:
         say(f"{job.teacher} is served on this machine; nothing of {checkout.name} leaves it.")
     else:
         where = redact(jobs.teacher_url(job))
-        say(f"{job.teacher} at {where} is sent parts of {checkout.name}; nothing else leaves here.")
+        verb = "would be" if job.asked.dry_run else "is"
+        say(f"{job.teacher} at {where} {verb} sent parts of {checkout.name}; nothing else leaves here.")
 
 
 def _say_first(job: Job) -> None:
