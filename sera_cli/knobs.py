@@ -228,7 +228,7 @@ class Env(Value):
 
 
 class Eval(Value):
-    """How the agent is measured, against the model that it came from."""
+    """How `sera eval` and the end of specialize measure."""
 
     after: bool = knob(
         False, "Let specialize end with a measurement of base, agent and teacher, which the agent's card tells.",
@@ -236,7 +236,9 @@ class Eval(Value):
     bench: Literal["auto", "replay", "soft"] = knob(
         "auto", "replay is the repository's own past with its tests; soft asks for changes to the functions that were "
         "held out, and counts the lines found again; auto is replay where `sera bench build` has made it.")
-    seeds: int = knob(3, "How often each task is tried, each time with another seed.", ge=1)
+    seeds: int = knob(
+        0, "How often each task is tried, each time with another seed. 0: once, and 3 times at the end of specialize.",
+        ge=0)
     limit: int = knob(0, "The most tasks. 0: all of a benchmark, and 100 soft ones, or 4 in a rehearsal.", ge=0)
     steps: int = knob(0, "The most steps of one rollout. 0: as many as rollout.steps.", ge=0)
     temperature: float = knob(0.6, "Sampling temperature; at 0 all seeds of a task are much alike.", ge=0, le=2)

@@ -1,4 +1,6 @@
-"""What people and models write, without what stands round it: what git, forges and robots add, tags."""
+"""What people and models write, without what stands round it: what git, forges and robots add, tags. And how many of
+a thing there are, as a person says it.
+"""
 
 import re
 
@@ -11,6 +13,11 @@ _ROBOT = re.compile(
     r"dependabot|renovate|pre-commit-ci|^Bumps? .+ from \S+ to \S+|^(Release|Version|Bump version) v?\d", re.IGNORECASE
 )
 _NUMBER = re.compile(r"\s*\(#\d+\)$")
+
+
+def counted(number: int, what: str, several: str = "") -> str:
+    """`1 task`, `1,200 tasks`; `several` where more of them are no `tasks`, as with `1 batch`, `2 batches`."""
+    return f"{number:,} {what if number == 1 else several or what + 's'}"
 
 
 def robot(message: str) -> bool:

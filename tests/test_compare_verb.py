@@ -188,7 +188,7 @@ def test_a_report_that_cannot_be_read_is_in_nobodys_way(project: Path, capsys: C
 def test_seeds_are_counted_though_no_task_has_them_all(project: Path, capsys: Captured) -> None:
     evaluated(project, "base", "1-0", "-11", "00-")
     assert sera("compare", "base") == 0
-    assert cells(capsys.readouterr().out)["tasks"] == ["3 with 3 seeds"]
+    assert cells(capsys.readouterr().out)["tasks"] == ["3 with 2 to 3 seeds"]
 
 
 def test_the_project_is_the_one_around_this_folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,11 +270,10 @@ def test_evaluations_of_other_tasks_are_not_compared(project: Path, capsys: Capt
         "error: base and other have fewer than two tasks in common; evaluate both on the same tasks of tiny\n")
 
 
-STOPPED = ("base has {} of the 6 tasks that shop has: if it is not finished, run its sera eval again, which goes on "
-           "where it stopped; if it was limited, leave out --limit and --instances\n")
+STOPPED = ("base has {} of the 6 tasks that shop has; to have all, run its sera eval without --limit and --instances\n")
 
 
-def test_an_evaluation_that_was_stopped_early_is_told_how_to_go_on(project: Path, capsys: Captured) -> None:
+def test_an_evaluation_of_fewer_tasks_is_told_how_to_have_all(project: Path, capsys: Captured) -> None:
     evaluated(project, "base", "110")
     evaluated(project, "shop", *["111"] * 6)
     assert sera("compare", "base", "shop") == sera("compare", "shop", "base") == 1
@@ -285,12 +284,19 @@ def test_an_evaluation_that_was_stopped_early_is_told_how_to_go_on(project: Path
 
 
 def test_attempts_that_are_owed_yet_are_said(project: Path, capsys: Captured) -> None:
-    evaluated(project, "base", "110", "1", "0")
+    evaluated(project, "base", "110", "1", "0", owed=4)
     evaluated(project, "shop", "111", "010", "111")
     assert sera("compare", "base", "shop") == 0
     assert capsys.readouterr().err == (
-        "note: base is not finished, with 5 of 9 attempts at its tasks made: run its sera eval again, which goes on "
-        "where it stopped\n")
+        "note: base is not finished, 4 attempts short: run its sera eval again, which goes on where it stopped\n")
+
+
+def test_more_seeds_on_some_tasks_than_on_others_are_no_sign_of_a_stop(project: Path, capsys: Captured) -> None:
+    evaluated(project, "base", "110", "1", "0")
+    evaluated(project, "shop", "111", "010", "111")
+    assert sera("compare", "base", "shop") == 0
+    told = capsys.readouterr()
+    assert (cells(told.out)["tasks"], told.err) == (["3 with 1 to 3 seeds", "3 with 3 seeds"], "")
 
 
 def test_tasks_that_all_broke_leave_nothing_to_compare(project: Path, capsys: Captured) -> None:

@@ -234,7 +234,7 @@ def test_a_server_that_breaks_is_no_failure_of_the_model(tmp_path: Path, capsys:
     said = json.loads(told.out)
     assert (said["instances"], said["score"], said["interval"]) == ({"tiny__tally-1": "infra"}, None, None)
     assert "this model is being moved" in said["reasons"]["infra"]["tiny__tally-1"]
-    assert "error: nothing was graded: all 1 attempts broke; mend that, then --retry-failed" in told.err
+    assert "error: nothing was graded: 1 attempt broke; mend that, then --retry-failed" in told.err
     assert read(place.folder()).results["tiny__tally-1"][0].score is None
     assert not (place.folder() / "preds-0.jsonl").exists()
     with serving(scripted(FIX)) as server:

@@ -30,6 +30,7 @@ def of(**said: object) -> Difference:
     ({"more_seeds": 1, "more_tasks": 30}, "cannot tell yet: 1 more seed"),
     ({"more_seeds": 21, "more_tasks": 300}, "cannot tell yet: 21 more seeds or 300 more tasks"),
     ({"more_tasks": 300}, "cannot tell at any number of seeds: 300 more tasks"),
+    ({"more_tasks": 300, "once": True}, "cannot tell yet: 300 more tasks"),
     ({"more_tasks": 1001}, "no difference seen; one of 4.2 points would be"),
     ({"more_tasks": None, "difference": 0.0}, "no difference seen; one of 4.2 points would be"),
     ({"more_tasks": None, "detectable": None}, "cannot tell: too few tasks"),
@@ -37,6 +38,15 @@ def of(**said: object) -> Difference:
 def test_a_difference_is_told_in_words(said: dict[str, object], verdict: str) -> None:
     found = of(**said)
     assert (found.verdict, found.model_dump()["verdict"]) == (verdict, verdict)
+
+
+def test_nobody_asks_patches_that_are_graded_once_for_seeds() -> None:
+    a, b = rows(*["0"] * 8, *["1"] * 12), rows(*["1"] * 11, *["0"] * 9)
+    told, once = paired(a, b), paired(a, b, once=True)
+    assert told and once
+    assert (told.verdict, told.more_seeds) == ("cannot tell yet: 2 more seeds", 2)
+    assert (once.more_seeds, once.low, once.p) == (None, told.low, told.p)
+    assert "seed" not in once.verdict
 
 
 def test_a_clear_difference_is_one() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sera_cli.wording import output, plain, robot
+from sera_cli.wording import counted, output, plain, robot
 
 
 def test_a_message_is_its_title_and_its_prose() -> None:
@@ -23,3 +23,8 @@ def test_robots_are_known(message: str) -> None:
 def test_an_answer_is_what_stands_in_the_last_tags() -> None:
     assert output("<output>one</output> or <output> two\n</output>") == "two"
     assert output("<output> </output>") is None
+
+
+def test_one_is_no_plural() -> None:
+    assert [counted(number, "task") for number in (0, 1, 2, 1200)] == ["0 tasks", "1 task", "2 tasks", "1,200 tasks"]
+    assert [counted(number, "batch", "batches") for number in (1, 2)] == ["1 batch", "2 batches"]

@@ -9,6 +9,7 @@ import typer
 from sera_cli.cli.options import InProject, Json
 from sera_cli.console import document, exactly, say, show, table
 from sera_cli.errors import ConfigError, DataError
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.evaluate.report import Report
@@ -145,7 +146,8 @@ def between(side: "Side", what: str) -> str:
 def tried(side: "Side") -> str:
     """Patches that others made have no seeds."""
     tasks = str(side.summary["tasks"])
-    return f"{tasks} with {_count(side.seeds, 'seed')}" if side.exits else tasks
+    fewest = f"{side.fewest} to " if side.fewest < side.seeds else ""
+    return f"{tasks} with {fewest}{counted(side.seeds, 'seed')}" if side.exits else tasks
 
 
 def passed(sides: "tuple[Side, ...]") -> "Iterator[tuple[str, ...]]":
@@ -204,8 +206,8 @@ def planned(found: "Comparison", detect: float | None) -> Iterator[str]:
         if plan is None:
             yield f"{side.name}: what it takes to show {share} is unknown, {unknown(first, side)}"
             continue
-        seeds = "" if plan.seeds is None else f"{_count(plan.seeds, 'seed')} of each on these tasks"
-        tasks = "" if plan.tasks is None else f"{_count(plan.tasks, 'task')} with as many seeds as now"
+        seeds = "" if plan.seeds is None else f"{counted(plan.seeds, 'seed')} of each on these tasks"
+        tasks = "" if plan.tasks is None else f"{counted(plan.tasks, 'task')} with as many seeds as now"
         takes = least + (" or ".join(filter(None, [seeds, tasks])) or "more than anybody has")
         rest = "" if seeds else "; on these tasks no number of seeds does"
         yield f"{side.name}: to show {share} four times in five takes {takes}{rest}"
@@ -249,7 +251,3 @@ def marked_down(rows: "list[tuple[str, ...]]") -> str:
 
     head, *body = rows
     return "\n".join([line(head), line(("---", *("---:" for _ in head[1:]))), *map(line, body)]) + "\n"
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}" + ("" if count == 1 else "s")

@@ -8,6 +8,7 @@ import typer
 
 from sera_cli.cli.options import InProject, Json
 from sera_cli.console import document, say, show, table
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.evaluate.report import Report
@@ -18,7 +19,9 @@ REASONS = 20
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the command line said. `flags` maps `section.key` to a value, None where it said nothing."""
+    """What the command line said. `flags` maps `section.key` to a value, None where it said nothing; so are `seeds`,
+    `limit` and `venv`, which the settings say then.
+    """
 
     project: Path
     flags: dict[str, Any]
@@ -31,8 +34,8 @@ class Wanted:
     environment: str = "auto"
     venv: Path | None = None
     namespace: str = ""
-    seeds: int = 1
-    limit: int = 0
+    seeds: int | None = None
+    limit: int | None = None
     instances: str = ""
     context: int = 0
     test_seconds: float = 1800.0
@@ -69,11 +72,17 @@ def evaluate(
     any_python: Annotated[
         bool, typer.Option("--any-python", help="Take the nearest Python where the one asked for is not here.")
     ] = False,
-    seeds: Annotated[int, typer.Option(help="How often each instance is tried.", min=1)] = 1,
-    limit: Annotated[int, typer.Option(help="The first so many instances; 0: all.", min=0)] = 0,
+    seeds: Annotated[
+        int | None, typer.Option(help="How often each instance is tried.", min=1, show_default="eval.seeds, or 1")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="The first so many instances; 0: all.", min=0, show_default="eval.limit")] = None,
     instances: Annotated[str, typer.Option(help="Only ids like this, such as 'django__*'.", metavar="GLOB")] = "",
     context: Annotated[int, typer.Option(help="The most tokens of a conversation; 0: the model's own.", min=0)] = 0,
-    steps: Annotated[int | None, typer.Option(help="The most steps of one rollout.", min=1)] = None,
+    steps: Annotated[
+        int | None, typer.Option(
+            help="The most steps of one rollout.", min=1, show_default="eval.steps, or rollout.steps")
+    ] = None,
     temperature: Annotated[float | None, typer.Option(help="Sampling temperature.", min=0, max=2)] = None,
     test_seconds: Annotated[float, typer.Option(help="How long the tests of one instance may run.", min=1)] = 1800.0,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Instances at the same time.", min=1)] = None,
@@ -101,7 +110,7 @@ def evaluate(
     from sera_cli.evaluate import report as reports
 
     flags = {
-        "teacher.url": url, "rollout.jobs": jobs, "rollout.steps": steps,
+        "teacher.url": url, "rollout.jobs": jobs, "eval.steps": steps,
         "eval.temperature": temperature, "cost.max": max_cost, "cost.allow_unpriced": allow_unpriced,
         "privacy.offline": offline,
     }  # fmt: skip
@@ -161,10 +170,6 @@ def screen(report: "Report", folder: Path) -> None:
                 show(f"and {len(rows) - REASONS} more, in the report")
     show(spent(report))
     show(str(folder / "report.json"))
-
-
-def counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def scored(summary: dict[str, Any], what: str = "resolved") -> str:

@@ -14,7 +14,7 @@ FLAGS = {
     "teacher.model": "--teacher", "teacher.url": "--teacher-url", "teacher.flags": "SERA_TEACHER_FLAGS",
     "rollout.sandbox": "--sandbox", "env.network": "SERA_ENV_NETWORK",
     "train.report_to": "--report-to", "privacy.offline": "SERA_PRIVACY_OFFLINE",
-    "cost.allow_unpriced": "--allow-unpriced",
+    "cost.allow_unpriced": "--allow-unpriced", "eval.venv": "SERA_EVAL_VENV",
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from sera_cli.harness.sandbox.disk import FULL
 from sera_cli.redact import redact, restore, tokens
 from sera_cli.store import atomically
 from sera_cli.types import Record, Value
+from sera_cli.wording import counted
 
 Verdict = Literal["resolved", "unresolved", "infra", "unvalidated"]
 
@@ -152,7 +153,7 @@ def named(tests: tuple[str, ...]) -> str:
     """In a few words which tests fail."""
     shown = ", ".join(name if len(name) <= 60 else f"{name[:59]}…" for name in tests[:2])
     more = f" and {len(tests) - 2} more" if len(tests) > 2 else ""
-    return f"{len(tests)} test{'s fail' if len(tests) != 1 else ' fails'}: {shown}{more}"
+    return f"{counted(len(tests), 'test fails', 'tests fail')}: {shown}{more}"
 
 
 def _why(instance: Instance, judged: swebench.Judged, printed: str, note: str) -> str:

@@ -42,7 +42,8 @@ class Result(Value):
 class Report(Value):
     """All of an evaluation. `digest` is of what decides the result; `results` are by task and seed.
 
-    `unvalidated` says by task why it could not be tried. `summary` are the statistics, `totals` counts verdicts.
+    `unvalidated` says by task why it could not be tried. `summary` are the statistics, `totals` counts verdicts. `owed`
+    are attempts that were asked for last and are still to be made.
     """
 
     sera: Literal[1] = SCHEMA
@@ -55,6 +56,7 @@ class Report(Value):
     unvalidated: dict[str, str] = Field(default_factory=dict)
     summary: dict[str, Any] = Field(default_factory=dict)
     totals: dict[str, Any] = Field(default_factory=dict)
+    owed: int = 0
 
 
 def result(

@@ -38,9 +38,9 @@ def instances(wanted: "Wanted", root: Path, *, offline: bool) -> tuple["Instance
     """The chosen instances. Raises ConfigError or DataError for what is not there, or is no benchmark."""
     from sera_cli.evaluate import reading
 
-    if wanted.bench == "soft":
-        return reading.chosen(_soft(wanted, root), wanted.instances, wanted.limit)
-    return reading.chosen(reading.instances(_source(wanted, root), offline=offline), wanted.instances, wanted.limit)
+    found = _soft(wanted, root) if wanted.bench == "soft" else reading.instances(
+        _source(wanted, root), offline=offline)
+    return reading.chosen(found, wanted.instances, wanted.limit or 0)
 
 
 def _soft(wanted: "Wanted", root: Path) -> tuple["Instance", ...]:

@@ -15,6 +15,7 @@ from sera_cli.cli.evaluation.settling import Plan, plan_of
 from sera_cli.cli.job import Job
 from sera_cli.console import Board, board
 from sera_cli.errors import DataError
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.evaluate.flaky import Tried
@@ -60,8 +61,7 @@ class Built:
         flaky = sum(bool(row["replay"]["flaky"]) for row in self.rows)
         beside = f"; flaky tests were left out of {flaky}" if flaky else ""
         share = f"{100 * self.tasks / self.changes:.0f} %" if self.changes else "none"
-        tasks = f"{self.tasks} task{'s' if self.tasks != 1 else ''}"
-        return f"{tasks}, {share} of the changes, in {self.seconds / 60:.1f} minutes{beside}"
+        return f"{counted(self.tasks, 'task')}, {share} of the changes, in {self.seconds / 60:.1f} minutes{beside}"
 
     def command(self) -> str:
         """What to type to evaluate on it, in the environment that its tests were tried in."""
@@ -122,7 +122,7 @@ def _examined(plan: Plan, shown: Board) -> tuple[list["Candidate"], list["Droppe
     able: list[Candidate] = []
     dropped: list[Dropped] = []
     teaching = not plan.job.rehearsing
-    for one in candidates(plan.job.checkout, past, plan.runner.is_test, plan.threads, teaching=teaching):
+    for one in candidates(plan.job.checkout, past, plan.runner, plan.threads, teaching=teaching):
         able.append(one) if isinstance(one, Candidate) else dropped.append(one)
         shown("read", len(able) + len(dropped), len(past), f"{len(able)} with code, tests and a statement")
     return able, dropped
@@ -136,7 +136,7 @@ def _worked(
     shown("try", 0, total)
     for one in made:
         rows.append(one) if isinstance(one, dict) else missed.append(one)
-        shown("try", len(rows) + len(missed), total, f"{len(rows)} tasks")
+        shown("try", len(rows) + len(missed), total, counted(len(rows), "task"))
         if limit and len(rows) == limit:
             break
     return rows, missed

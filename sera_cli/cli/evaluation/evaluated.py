@@ -30,9 +30,11 @@ def told(exam: Exam, everything: Exam, report: Callable[[Exam], "Report"]) -> "R
     from sera_cli.evaluate import report as reports
 
     traced(everything)
-    made = report(everything)
+    asked = report(exam)
+    owed = len(exam.todo) - sum(map(len, asked.results.values()))
+    made = (asked if len(everything.todo) == len(exam.todo) else report(everything)).model_copy(update={"owed": owed})
     reports.write(exam.job.run.folder, made)
-    return made if len(everything.todo) == len(exam.todo) else report(exam)
+    return asked
 
 
 def whole(exam: Exam, done: Container[str]) -> Exam:

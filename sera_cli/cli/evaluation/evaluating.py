@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sera_cli.cli.evaluate import Wanted, counted
+from sera_cli.cli.evaluate import Wanted
 from sera_cli.cli.evaluation import environments
 from sera_cli.cli.evaluation.contender import arena
 from sera_cli.cli.evaluation.evaluated import Row, reported, rows, submit
@@ -15,6 +15,7 @@ from sera_cli.cli.evaluation.watching import Watch
 from sera_cli.cli.working import workers
 from sera_cli.console import Board, board, say
 from sera_cli.errors import DataError, SeraError
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.evaluate.attempts import Arena, Attempt
@@ -62,7 +63,7 @@ def futile(report: "Report") -> str:
     if totals["resolved"] + totals["unresolved"]:
         return ""
     if totals["infra"]:
-        return f"nothing was graded: all {totals['infra']} attempts broke; mend that, then --retry-failed"
+        return f"nothing was graded: {counted(totals['infra'], 'attempt')} broke; mend that, then --retry-failed"
     return (
         "nothing was graded: no instance has an environment in which its own fix passes; the report says why; mend "
         "that, then --retry-failed"

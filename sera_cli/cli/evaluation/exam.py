@@ -7,12 +7,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sera_cli.cli.evaluate import Wanted, counted
+from sera_cli.cli.evaluate import Wanted
 from sera_cli.cli.evaluation import benchmarks
 from sera_cli.cli.evaluation.contender import Contender, contender, one_at_a_time
 from sera_cli.cli.job import Job
 from sera_cli.console import say
 from sera_cli.errors import ConfigError
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.config import Config, Resolved
@@ -44,7 +45,7 @@ class Exam:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        return tuple(range(self.wanted.seeds if self.who else 1))
+        return tuple(range((self.wanted.seeds or 1) if self.who else 1))
 
     @property
     def jobs(self) -> int:
@@ -65,6 +66,7 @@ def settled(wanted: Wanted) -> Exam:
     root = config.project(wanted.project).resolve()
     resolved = config.resolve(wanted.project, wanted.flags)
     who, repos = entrant(wanted, bench), benchmarks.repositories(wanted, root)
+    said, wanted = wanted, _as_set(wanted, resolved.config)
     found = benchmarks.instances(wanted, root, offline=resolved.config.privacy.offline)
     patches, label = _predicted(wanted, found)
     found = tuple(one for one in found if who or one.instance_id in patches)
@@ -76,7 +78,7 @@ def settled(wanted: Wanted) -> Exam:
     if settings["environment"] == "docker":
         settings["images"] = environments.images(wanted, resolved.config)
     job = _job(wanted, resolved, root, who or Contender(str(settings["predictions"])), settings)
-    _guard(job, who, resolved, wanted.project)
+    _guard(job, who, resolved, wanted.project, ["eval.venv"] if wanted.venv != said.venv else [])
     exam = Exam(wanted, job, bench, found, who, patches, settings, repos, ())
     return replace(exam, todo=attempts(exam))
 
@@ -87,7 +89,7 @@ def entrant(wanted: Wanted, bench: str) -> Contender | None:
         raise ConfigError("soft tasks have no tests to grade patches by; say who is to answer them: --agent or --model")
     if wanted.predictions and (wanted.agent or wanted.model):
         raise ConfigError("--predictions are graded as they are; leave out --agent and --model")
-    if wanted.predictions and (wanted.seeds > 1 or wanted.context):
+    if wanted.predictions and ((wanted.seeds or 1) > 1 or wanted.context):
         raise ConfigError("--predictions are graded once, and by no model; leave out --seeds and --context")
     if wanted.predictions not in ("", "gold", "empty") and not Path(wanted.predictions).is_file():
         raise ConfigError(f"--predictions {wanted.predictions}: there is no such file; name one, or say gold or empty")
@@ -96,6 +98,15 @@ def entrant(wanted: Wanted, bench: str) -> Contender | None:
     if wanted.submission and wanted.predictions in ("gold", "empty"):
         raise ConfigError(f"--predictions {wanted.predictions} are nobody's to submit; leave out --submission")
     return None if wanted.predictions else contender(wanted.agent, wanted.model)
+
+
+def _as_set(wanted: Wanted, config: "Config") -> Wanted:
+    """With what the settings say of that of which the command line said nothing."""
+    own = config.eval
+    suits = wanted.bench == "replay" and wanted.environment in ("auto", "local")
+    venv = wanted.venv or (Path(own.venv) if own.venv and suits else None)
+    limit = own.limit if wanted.limit is None else wanted.limit
+    return replace(wanted, seeds=wanted.seeds or own.seeds or 1, limit=limit, venv=venv)
 
 
 def files(exam: Exam) -> "Files":
@@ -116,7 +127,7 @@ def _settings(
     prompts = [templates.fingerprint(f"prompts/{name}.md") for name in ("system", "task", "requery")]
     return told | who.settings() | {
         "temperature": config.eval.temperature, "max_tokens": config.teacher.max_tokens, "context": wanted.context,
-        "steps": config.rollout.steps, "requeries": config.rollout.requeries, "prompts": prompts,
+        "steps": config.eval.steps or config.rollout.steps, "requeries": config.rollout.requeries, "prompts": prompts,
         "tools": templates.fingerprint("tools/*"),
     }  # fmt: skip
 
@@ -147,11 +158,13 @@ def _job(wanted: Wanted, resolved: "Resolved", root: Path, who: Contender, setti
 
     own = resolved.config
     teacher = own.teacher.model_copy(update={"temperature": own.eval.temperature})
+    rollout = own.rollout.model_copy(update={"steps": own.eval.steps or own.rollout.steps})
     run = Run(folder=root / ".sera" / "evals" / _folder(wanted.run, who.name, settings))
     asked = Asked(
         root, wanted.flags, at="", run=wanted.run, retry_failed=wanted.retry_failed, dry_run=False, json=False)
     checkout = Checkout(root=root, commit="", name=root.name)
-    return Job(asked, own.model_copy(update={"teacher": teacher}), checkout, run, who.teacher, settings)
+    as_set = own.model_copy(update={"teacher": teacher, "rollout": rollout})
+    return Job(asked, as_set, checkout, run, who.teacher, settings)
 
 
 def _folder(said: str, name: str, settings: dict[str, Any]) -> str:
@@ -165,12 +178,15 @@ def _folder(said: str, name: str, settings: dict[str, Any]) -> str:
     return f"{plain}-{digest(settings, 6)}"
 
 
-def _guard(job: Job, who: Contender | None, resolved: "Resolved", project: Path) -> None:
-    """What a repository brings may not say where a model is, nor what may be spent. Raises ConfigError."""
+def _guard(job: Job, who: Contender | None, resolved: "Resolved", project: Path, shown: list[str]) -> None:
+    """What a repository brings may not say where a model is, what may be spent, nor, by the settings that are `shown`,
+    what its tests see of this machine. Raises ConfigError.
+    """
     from sera_cli import git, offline
     from sera_cli.cli import money
     from sera_cli.cli.talk.working import guard
     from sera_cli.cli.teaching import addresses, served
+    from sera_cli.cli.trust import must_be_the_users
     from sera_cli.plumbing import run
 
     remote = who is not None and who.card is None and who.name != "rehearsal"
@@ -178,7 +194,9 @@ def _guard(job: Job, who: Contender | None, resolved: "Resolved", project: Path)
     if run(project, "rev-parse", "--verify", "--quiet", "HEAD").returncode:
         offline.keep(job.config.privacy.offline, urls)
     else:
-        guard(project, git.open_repository(project), resolved, urls, remote=remote)
+        checkout = git.open_repository(project)
+        guard(project, checkout, resolved, urls, remote=remote)
+        must_be_the_users(shown, resolved.origins, checkout, project)
     if who:
         money.check(job)
     if remote and job.teacher.startswith("vllm:"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sera_cli.cli.job import Job
 from sera_cli.console import board, say, show, table
 from sera_cli.errors import DataError, ModelError, SeraError
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.evaluate.report import Report
@@ -21,6 +22,9 @@ TOY = 512
 """Tokens of a reply of the embedded student, which ends few of its own accord."""
 
 TOO_FEW = "one task tells no difference"
+
+SEEDS = 3
+"""How often each task is tried where the settings do not say: what the paper advises (SERA paper, section 6)."""
 
 Reports = Mapping[str, "Report"]
 """By who was measured: "" for the agent itself."""
@@ -65,7 +69,7 @@ def ahead(job: Job) -> dict[str, Any]:
     from sera_cli.cli.evaluation import soft
     from sera_cli.types import Usage
 
-    bench, seeds = bench_of(job), job.config.eval.seeds
+    bench, seeds = bench_of(job), job.config.eval.seeds or SEEDS
     there = bench == "replay" or soft.place(job).exists()
     tasks = _count(job, soft.place(job) if bench == "soft" else None) if there else soft.wanted(job)
     known, price = _learnt(job), money.price(job)
@@ -112,7 +116,6 @@ def evaluations(reports: Reports) -> "tuple[Evaluation, ...]":
 
 def screen(card: "AgentCard", bench: str) -> None:
     """What was measured on a benchmark, as a table."""
-    from sera_cli.cli.evaluate import counted
     from sera_cli.evaluate.soft import PROXY
 
     found = [one for one in card.evaluations if one.bench == bench]
@@ -168,7 +171,7 @@ def _affordable(job: Job, tasks: Path | None) -> bool:
     if price is None:
         say(f"note: nobody has said what {job.teacher} costs, so it is not measured; see eval.teacher", prose=True)
         return False
-    usd = price.of(_learnt(job).reproduced.used(wanted.seeds * _count(job, tasks)))
+    usd = price.of(_learnt(job).reproduced.used((wanted.seeds or SEEDS) * _count(job, tasks)))
     if usd <= (left := _left(job)):
         return True
     say(f"note: {job.teacher} is not measured: that is about ${usd:.2f}, and ${left:.2f} are left; see eval.teacher",
@@ -208,19 +211,17 @@ def _evaluated(job: Job, bench: str, tasks: Path | None, who: dict[str, str]) ->
     from sera_cli.cli.evaluation import evaluating, sitting
 
     wanted = Wanted(
-        job.asked.repo, _flags(job), bench=bench, dataset=tasks, seeds=job.config.eval.seeds,
-        limit=job.config.eval.limit, retry_failed=job.asked.retry_failed, agent=who.get("agent", ""),
-        model=who.get("model", ""), venv=Path(job.config.eval.venv) if job.config.eval.venv else None,
+        job.asked.repo, _flags(job), bench=bench, dataset=tasks, seeds=job.config.eval.seeds or SEEDS,
+        retry_failed=job.asked.retry_failed, agent=who.get("agent", ""), model=who.get("model", ""),
     )  # fmt: skip
     return (sitting.evaluate if bench == "soft" else evaluating.evaluate)(wanted)[1]
 
 
 def _flags(job: Job) -> dict[str, Any]:
-    """What was said of this command, and what it leaves to an evaluation: steps, and dollars."""
-    steps = {"rollout.steps": job.config.eval.steps} if job.config.eval.steps else {}
+    """What was said of this command, and the dollars that it leaves to an evaluation."""
     left = {"cost.max": max(0.01, round(_left(job), 2))} if job.config.cost.max else {}
     toy = {"teacher.max_tokens": TOY} if job.student == "rehearsal" else {}
-    return job.asked.flags | steps | left | toy
+    return job.asked.flags | left | toy
 
 
 def _results(report: "Report") -> dict[str, Any]:

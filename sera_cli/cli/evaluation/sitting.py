@@ -8,7 +8,7 @@ from statistics import mean
 from typing import TYPE_CHECKING
 
 from sera_cli.cli import job as jobs
-from sera_cli.cli.evaluate import Wanted, counted
+from sera_cli.cli.evaluate import Wanted
 from sera_cli.cli.evaluation.contender import arena
 from sera_cli.cli.evaluation.evaluated import Row, cost, told, whole
 from sera_cli.cli.evaluation.evaluating import AGAIN, HOPELESS, keep_instances
@@ -17,6 +17,7 @@ from sera_cli.cli.job import Job
 from sera_cli.cli.working import workers
 from sera_cli.console import Board, board, say
 from sera_cli.errors import ConfigError, DataError, ModelError
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.evaluate.report import Report
@@ -34,7 +35,7 @@ def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
     have_tasks(wanted)
     exam, known = _untaught(settled(wanted))
     run = exam.job.run
-    say(f"{exam.bench}, {len(exam.instances)} tasks; evaluation {run.name}")
+    say(f"{exam.bench}, {counted(len(exam.instances), 'task')}; evaluation {run.name}")
     with runs.held(run), board() as shown:
         runs.settle(run, "eval", exam.settings)
         keep_instances(exam, known)
@@ -53,7 +54,7 @@ def have_tasks(wanted: Wanted) -> None:
 
     if wanted.dataset or soft.at(config.project(wanted.project).resolve()).exists():
         return
-    measured = ("teacher.model", "teacher.url", "rollout.steps")
+    measured = ("teacher.model", "teacher.url", "eval.steps")
     flags = {key: value for key, value in wanted.flags.items() if key not in measured}
     student = config.resolve(wanted.project, flags).config.student.model or "rehearsal"  # nobody is trained here
     asked = Asked(wanted.project, flags | {"student.model": student}, "HEAD", "", wanted.retry_failed, False, False)
@@ -181,4 +182,4 @@ def futile(report: "Report") -> str:
     """Why an evaluation says nothing; empty where something was scored."""
     if report.totals["scored"]:
         return ""
-    return f"nothing was scored: all {report.totals['infra']} attempts broke; mend that, then --retry-failed"
+    return f"nothing was scored: {counted(report.totals['infra'], 'attempt')} broke; mend that, then --retry-failed"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sera_cli.cli.job import Job
 from sera_cli.console import Board, say
 from sera_cli.errors import DataError
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.evaluate.soft import Exam
@@ -54,8 +55,8 @@ def wanted(job: Job) -> int:
 def told(made: "Exam") -> str:
     """What the tasks are, in a sentence."""
     about = made.about
-    functions = len({(one.path, one.function) for one in made.tasks})
-    tasks = f"{len(made.tasks)} soft tasks about {functions} functions held out"
+    functions = counted(len({(one.path, one.function) for one in made.tasks}), "function")
+    tasks = f"{counted(len(made.tasks), 'soft task')} about {functions} held out"
     return f"{tasks}, written by {about.get('teacher', '?')} at {str(about.get('commit', '?'))[:12]}"
 
 
@@ -79,14 +80,15 @@ def _write(job: Job, board: Board, charged: Job | None, path: Path) -> None:
         with stages.pipeline(here, board, lambda spent: _watched(board, most, spent), charged=charged) as made:
             found = written(made, todo, most)
         if not found:
-            raise DataError(f"no soft task came of {_count(todo)} functions held out; {_more(todo)}", here.run.folder)
+            functions = counted(_count(todo), "function")
+            raise DataError(f"no soft task came of {functions} held out; {_more(todo)}", here.run.folder)
         about = {
             "teacher": job.teacher, "commit": job.checkout.commit, "seed": settings["seed"], "heldout": _count(todo),
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
         }  # fmt: skip
         write(path, Exam(tasks=found, about=about))
     if len(found) < most and not job.rehearsing:
-        say(f"note: {len(found)} soft tasks of the {most} wanted; {_more(todo)}", prose=True)
+        say(f"note: {counted(len(found), 'soft task')} of the {most} wanted; {_more(todo)}", prose=True)
 
 
 def _count(todo: list[Any]) -> int:

@@ -10,12 +10,14 @@ from sera_cli.evaluate.stats.paired import Difference, Plan, alone, paired, plan
 from sera_cli.evaluate.stats.scores import Scores, again, mean, scores
 from sera_cli.evaluate.stats.summary import summary
 from sera_cli.types import Value
+from sera_cli.wording import counted
 
 
 class Side(Value):
-    """One evaluation, with so many `seeds` that counted. `steps`, `prompt` and `completion` tokens are means of its
-    rollouts, None where patches that others made were graded; `dollars` is the sum, None where nobody knows a price.
-    What did not count is `infra`, in attempts, and `unvalidated`, in tasks.
+    """One evaluation, with so many `seeds` that counted; `fewest` are those of the task that has the least. `steps`,
+    `prompt` and `completion` tokens are means of its rollouts, None where patches that others made were graded;
+    `dollars` is the sum, None where nobody knows a price. What did not count is `infra`, in attempts, and
+    `unvalidated`, in tasks.
     """
 
     name: str
@@ -23,6 +25,7 @@ class Side(Value):
     digest: str
     score: str
     seeds: int
+    fewest: int
     summary: dict[str, Any]
     steps: float | None
     prompt: float | None
@@ -51,7 +54,7 @@ def compared(reports: Mapping[str, Report], detect: float | None = None) -> Comp
     differences, plans = [], []
     for name, report in others:
         _same_kind(first, base, name, report)
-        if (found := paired(rows[first], rows[name])) is None:
+        if (found := paired(rows[first], rows[name], once=not (ran(base) and ran(report)))) is None:
             raise DataError(_nothing(first, base, name, report))
         differences.append(found)
         plans += [plan(detect, rows[first], rows[name])] if detect else []
@@ -66,10 +69,12 @@ def compared(reports: Mapping[str, Report], detect: float | None = None) -> Comp
 def side(name: str, report: Report) -> Side:
     results = [one for seeds in report.results.values() for one in seeds.values()]
     done = [one for one in results if one.exit]
+    found = report.model_dump()["results"]
+    rows = scores(found).values()
     return Side(
         name=name, bench=report.bench, digest=report.digest, score=report.score,
-        seeds=len({seed for row in report.results.values() for seed, one in row.items() if one.score is not None}),
-        summary=summary(report.model_dump()["results"], score=report.score),
+        seeds=len({seed for row in rows for seed in row}), fewest=min(map(len, rows), default=0),
+        summary=summary(found, score=report.score),
         steps=_mean([one.steps for one in done]), prompt=_mean([one.tokens.prompt for one in done]),
         completion=_mean([one.tokens.completion for one in done]), dollars=_sum(done),
         exits=dict(Counter(one.exit for one in done).most_common()),
@@ -102,24 +107,22 @@ def _nothing(first: str, base: Report, name: str, report: Report) -> str:
     if lacking := [*_unfinished(first, base, name, report), *_unfinished(name, report, first, base)]:
         return lacking[0]
     for who, each in ((first, base), (name, report)):
-        counted = sum(any(one.score is not None for one in row.values()) for row in each.results.values())
-        if counted < 2 <= len(each.results):
-            return (f"of {who}'s {len(each.results)} tasks {counted} counted; mend what its sera eval told, and run "
+        found = sum(any(one.score is not None for one in row.values()) for row in each.results.values())
+        if found < 2 <= len(each.results):
+            return (f"of {who}'s {len(each.results)} tasks {found} counted; mend what its sera eval told, and run "
                     f"that again with --retry-failed")
     which = f"the same tasks of {base.bench}" if base.bench == report.bench else base.bench
     return f"{first} and {name} have fewer than two tasks in common; evaluate both on {which}"
 
 
 def _unfinished(who: str, mine: Report, other: str, theirs: Report) -> Iterator[str]:
-    """What an evaluation lacks that was stopped early: tasks that the other one has, or attempts at its own."""
-    again = "run its sera eval again, which goes on where it stopped"
-    if mine.bench == theirs.bench and mine.results.keys() < theirs.results.keys():
-        yield (f"{who} has {len(mine.results)} of the {len(theirs.results)} tasks that {other} has: if it is not "
-               f"finished, {again}; if it was limited, leave out --limit and --instances")
-        return
-    owed, made = len(mine.results) * len(mine.seeds), sum(map(len, mine.results.values()))
-    if made < owed:
-        yield f"{who} is not finished, with {made} of {owed} attempts at its tasks made: {again}"
+    """What an evaluation lacks: attempts, where it was stopped early, else tasks that the other one has."""
+    if mine.owed:
+        yield (f"{who} is not finished, {counted(mine.owed, 'attempt')} short: run its sera eval again, which goes on "
+               "where it stopped")
+    elif mine.bench == theirs.bench and mine.results.keys() < theirs.results.keys():
+        yield (f"{who} has {len(mine.results)} of the {counted(len(theirs.results), 'task')} that {other} has; to have "
+               "all, run its sera eval without --limit and --instances")
 
 
 SCORES = {"resolved": "what was resolved", "recall": "recall"}

@@ -18,6 +18,7 @@ from sera_cli.evaluate.stats.intervals import LEVEL
 from sera_cli.evaluate.stats.power import FEWEST, LEAST, Spread, detectable, seeds_for, spread, tasks_for, unlike
 from sera_cli.evaluate.stats.scores import Scores, by_seed, mean, means, noise, seeds, variance
 from sera_cli.types import Value
+from sera_cli.wording import counted
 
 NEAR = 20
 """More seeds that somebody may still be asked for, before more tasks are."""
@@ -39,6 +40,7 @@ class Difference(Value):
     than an exact test is. `snr` is the paper's signal-to-noise ratio.
     `detectable` is the smallest true difference that this design shows four times in five, None where none is large
     enough. `more_seeds` of both, or `more_tasks`, would show the one seen here as often; None where no number does.
+    Where one of the two are patches that are graded `once`, nobody is asked for seeds.
     """
 
     tasks: int
@@ -50,6 +52,7 @@ class Difference(Value):
     detectable: float | None
     more_seeds: int | None
     more_tasks: int | None
+    once: bool = False
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -58,13 +61,14 @@ class Difference(Value):
         if self.low > 0 or self.high < 0:
             return "better" if self.low > 0 else "worse"
         if self.more_seeds is not None and self.more_seeds <= NEAR:
-            return f"cannot tell yet: {_more(self.more_seeds, 'seed')}"
+            return f"cannot tell yet: {counted(self.more_seeds, 'more seed')}"
         if self.more_tasks is None or self.more_tasks > FAR * self.tasks:
             least = self.detectable
             return f"no difference seen; one of {100 * least:.1f} points would be" if least else TOO_FEW
+        tasks = counted(self.more_tasks, "more task")
         if self.more_seeds is not None:
-            return f"cannot tell yet: {_more(self.more_seeds, 'seed')} or {_more(self.more_tasks, 'task')}"
-        return f"cannot tell at any number of seeds: {_more(self.more_tasks, 'task')}"
+            return f"cannot tell yet: {counted(self.more_seeds, 'more seed')} or {tasks}"
+        return f"cannot tell yet: {tasks}" if self.once else f"cannot tell at any number of seeds: {tasks}"
 
 
 class Plan(Value):
@@ -75,8 +79,8 @@ class Plan(Value):
     tasks: int | None
 
 
-def paired(a: Scores, b: Scores) -> Difference | None:
-    """Compares `b` with `a`; None where they share fewer than two tasks."""
+def paired(a: Scores, b: Scores, *, once: bool = False) -> Difference | None:
+    """Compares `b` with `a`; None where they share fewer than two tasks. `once`: one of them has no seeds to add to."""
     a, b = shared(a, b)
     if len(a) < 2:
         return None
@@ -87,9 +91,10 @@ def paired(a: Scores, b: Scores) -> Difference | None:
     p = 2 * student(-abs(middle) / error, len(apart) - 1) if error else float(not middle)
     if (exact := flipped(apart)) > 1 - LEVEL:
         p, half = max(p, exact), max(half, abs(middle))
+    asked = _asked(a, b, apart) | ({"more_seeds": None} if once else {})
     return Difference(
         tasks=len(a), difference=middle, low=max(-1.0, middle - half), high=min(1.0, middle + half), p=p, snr=snr(a, b),
-        **_asked(a, b, apart),
+        once=once, **asked,
     )  # fmt: skip
 
 
@@ -166,7 +171,3 @@ def snr(a: Scores, b: Scores) -> float | None:
     if spread < LEAST or min(map(len, runs)) < 2:
         return None
     return abs(mean(runs[1]) - mean(runs[0])) / spread
-
-
-def _more(count: int, what: str) -> str:
-    return f"{count} more {what}" + ("" if count == 1 else "s")
