@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from sera_cli.errors import Cancelled, Late, Unreachable
+from sera_cli.errors import Cancelled, ConfigError, Late, Unreachable
 from sera_cli.harness import strays
 from sera_cli.harness.pace import Pace
 from sera_cli.harness.vllm import engine, gpu
@@ -36,7 +35,7 @@ from sera_cli.harness.vllm.engine import serving
 from sera_cli.harness.vllm.launch import Order
 order = Order(command=tuple(sys.argv[2:]), model="good", name="good", log=Path(sys.argv[1]))
 with serving(order) as engine:
-    print(engine.url, flush=True)
+    print(engine.socket, flush=True)
     input()
 """
 
@@ -53,9 +52,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "NOTICE", 2.0)
 
 
-def ask(url: str) -> dict[str, Any]:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    return dict(json.load(opener.open(url, timeout=GUARD)))
+def ask(place: Path) -> dict[str, Any]:
+    import httpcore
+
+    with httpcore.ConnectionPool(uds=str(place)) as pool:
+        return dict(json.loads(pool.request("GET", engine.URL).content))
 
 
 def eventually(so: Callable[[], bool]) -> None:
@@ -77,11 +78,11 @@ def ours() -> list[int]:
 def test_a_server_is_there_until_it_is_left_and_then_nothing_of_it(order: Callable[[str], Order]) -> None:
     with serving(order("good")) as up:
         assert up.starts == 1
-        assert ask(up.url)["words"][:2] == ["serve", "good"]
+        assert ask(up.socket)["words"][:2] == ["serve", "good"]
         assert len(ours()) == 3  # guard, server, and its child
     assert ours() == []
     log = order("good").log.read_text().splitlines()
-    assert log[0].startswith("# 20") and " serve good --host 127.0.0.1 --port" in log[0]
+    assert log[0].startswith("# 20") and " serve good --uds /" in log[0]
 
 
 def test_who_waits_hears_what_the_log_says(order: Callable[[str], Order]) -> None:
@@ -104,7 +105,7 @@ def test_a_log_that_says_nothing_new_is_not_told_at_every_look(
 def test_a_server_is_told_no_key(order: Callable[[str], Order], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789abcdefghij")
     with serving(order("good")) as up:
-        names = ask(up.url)["environment"]
+        names = ask(up.socket)["environment"]
     assert "OPENAI_API_KEY" not in names and "VLLM_NO_USAGE_STATS" in names
 
 
@@ -143,11 +144,11 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_a_server_that_crashes_comes_back_at_the_same_address(order: Callable[[str], Order]) -> None:
     heard: list[str] = []
     with serving(order("good"), tell=heard.append) as up:
-        first = ask(up.url)["pid"]
+        first = ask(up.socket)["pid"]
         os.kill(first, signal.SIGKILL)
         assert up.again(1, time.monotonic() + GUARD, Pace())
         assert up.starts == 2
-        assert ask(up.url)["pid"] != first
+        assert ask(up.socket)["pid"] != first
         assert len(ours()) == 3  # the first one's child is gone too
     assert "vLLM crashed (exit code 137): loads good; it is started again (1 of 3)" in heard
 
@@ -159,7 +160,7 @@ def test_a_server_that_hangs_is_started_again(
     monkeypatch.setattr(engine, "NOTICE", GUARD)
     heard: list[str] = []
     with serving(order("good"), tell=heard.append) as up:
-        os.kill(ask(up.url)["pid"], signal.SIGSTOP)
+        os.kill(ask(up.socket)["pid"], signal.SIGSTOP)
         assert up.again(1, time.monotonic() + GUARD, Pace())
         assert up.starts == 2
     assert "vLLM has not answered for 0 seconds; it is started again (1 of 3)" in heard
@@ -188,18 +189,30 @@ def test_who_waits_for_a_server_stops_in_time(
 ) -> None:
     monkeypatch.setattr(engine, "PAUSE", GUARD)
     with serving(order("good")) as up:
-        os.kill(ask(up.url)["pid"], signal.SIGKILL)
+        os.kill(ask(up.socket)["pid"], signal.SIGKILL)
         with pytest.raises(error):
             up.again(1, 9.0, pace)
 
 
-def test_nobody_else_is_given_the_port(order: Callable[[str], Order]) -> None:
-    place = engine._reserved()
-    port = place.getsockname()[1]
-    others = [engine._reserved() for _ in range(50)]
-    assert port not in [other.getsockname()[1] for other in others]
-    for other in (place, *others):
-        other.close()
+def test_other_users_of_the_machine_do_not_reach_it_and_nothing_of_its_place_is_left(
+    order: Callable[[str], Order]
+) -> None:
+    with serving(order("good")) as up:
+        words, folder = ask(up.socket)["words"], up.socket.parent
+        assert "--port" not in words and words[words.index("--uds") + 1] == str(up.socket)
+        assert (folder.stat().st_mode & 0o777, folder.stat().st_uid) == (0o700, os.geteuid())
+    assert not folder.exists()
+
+
+def test_a_place_too_deep_for_a_socket_is_told(
+    order: Callable[[str], Order], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    with pytest.raises(ConfigError, match="set TMPDIR to a shorter path"), serving(order("good")):
+        raise AssertionError("never served")
+    assert list(deep.iterdir()) == []
 
 
 def test_memory_that_was_in_use_before_is_what_it_waits_for(
@@ -230,7 +243,7 @@ def mark_of(process: subprocess.Popen[str]) -> str:
 
 
 def test_when_sera_is_killed_its_server_ends_by_itself(driver: subprocess.Popen[str]) -> None:
-    assert driver.stdout is not None and driver.stdout.readline().startswith("http://127.0.0.1:")
+    assert driver.stdout is not None and driver.stdout.readline().endswith("/socket\n")
     mark = mark_of(driver)
     assert len(marked(mark)) == 3
     driver.kill()

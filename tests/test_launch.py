@@ -77,9 +77,9 @@ def test_a_vllm_that_is_not_there_is_said_before_anything_starts(said: str, text
 def test_a_folder_is_served_under_its_name_and_a_path_never_told(tmp_path: Path) -> None:
     (tmp_path / "GLM-4.5-Air").mkdir()
     found = launch.order(str(tmp_path / "GLM-4.5-Air"), tmp_path / "log", HERE, flags=("--seed", "1"))
-    words = found.words(8000)
+    words = found.words(Path("/run/s"))
     assert words[:6] == ["env", "-u", "X", "true", "serve", str(tmp_path / "GLM-4.5-Air")]
-    assert words[6:12] == ["--host", "127.0.0.1", "--port", "8000", "--served-model-name", "GLM-4.5-Air"]
+    assert words[6:10] == ["--uds", "/run/s", "--served-model-name", "GLM-4.5-Air"]
     assert words[-6:] == ["--tool-call-parser", "glm45", "--reasoning-parser", "glm45", "--seed", "1"]
 
 
@@ -130,4 +130,4 @@ def test_this_vllm_knows_every_flag_and_tool_parser_of_the_table() -> None:
     assert parsers is not None
     asked = {entry["flags"][entry["flags"].index("--tool-call-parser") + 1] for entry in table["model"]}
     assert asked <= set(re.sub(r"\s", "", parsers[1]).split(","))
-    assert [flag for flag in table["always"] if flag.startswith("--") and flag not in known] == []
+    assert [flag for flag in ["--uds", *table["always"]] if flag.startswith("--") and flag not in known] == []

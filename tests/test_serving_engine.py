@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -33,7 +34,7 @@ class Played:
     breaks: bool = False
     up: bool = True
     starts: int = 1
-    url: str = ""
+    socket: str = ""
     connections: int = 0
     asked: list[bytes] = field(default_factory=list)
 
@@ -57,10 +58,10 @@ class Played:
 
 @asynccontextmanager
 async def standing(engine: Played) -> AsyncIterator[Remote]:
-    server = await asyncio.start_server(engine.talk, "127.0.0.1", 0)
-    engine.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    async with server:
-        yield Remote(engine)  # type: ignore[arg-type]
+    with TemporaryDirectory() as folder:
+        engine.socket = f"{folder}/socket"
+        async with await asyncio.start_unix_server(engine.talk, engine.socket):
+            yield Remote(engine)  # type: ignore[arg-type]
 
 
 async def written(remote: Remote) -> list[Piece]:

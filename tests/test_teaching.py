@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ import pytest
 from sera_cli.cli.job import Job, open_job
 from sera_cli.cli.options import Asked
 from sera_cli.cli.specialize import _say_teacher
-from sera_cli.cli.teaching import served, teaching
+from sera_cli.cli.teaching import remote, served, teaching
 from sera_cli.errors import Cancelled, ConfigError
 from sera_cli.harness import strays
 from sera_cli.harness.pace import Pace
-from sera_cli.harness.vllm import engine
+from sera_cli.harness.vllm import engine, gpu
 from sera_cli.types import Message
 from tests.conftest import ROOT
 from tests.test_engine import DOUBLE, marked, ours
@@ -104,6 +105,15 @@ def test_flags_that_the_repository_brings_are_refused(
     flags = {"teacher.model": f"vllm:{tmp_path / 'good'}", "student.model": "rehearsal", "rollout.sandbox": "folder"}
     with pytest.raises(ConfigError, match=r"sets teacher\.flags and is part of the repository; say it yourself"):
         open_job(Asked(repo, flags, "HEAD", "r", False, False, False))
+
+
+@pytest.mark.parametrize(("memory", "sent"), [(None, {}), (77, {"seed": 3})])
+def test_a_vllm_without_a_gpu_is_sent_no_seed(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, memory: int | None, sent: dict[str, int]
+) -> None:
+    monkeypatch.setattr(gpu, "used", lambda: memory)
+    with closing(remote(opened(), ("http://localhost/v1",))) as asked:
+        assert asked.taken({"seed": 3}) == sent
 
 
 def test_a_rehearsal_starts_nothing(opened: Opened) -> None:

@@ -24,7 +24,7 @@ from sera_cli.errors import Unreachable
 from sera_cli.harness import strays, tokens, wire
 from sera_cli.harness.http.completions import Completions
 from sera_cli.harness.http.remote import Place, Remote, Terms
-from sera_cli.harness.vllm.engine import serving
+from sera_cli.harness.vllm.engine import URL, serving
 from sera_cli.harness.vllm.launch import order
 from sera_cli.harness.wire.family import PARSERS, Name, Wire
 from sera_cli.svg.pipeline import Goal, Pipeline, generate
@@ -54,8 +54,9 @@ It is mended. <output>yes</output>
 <tool_call>
 {"name": "submit", "arguments": {}}
 </tool_call>"""
-SMALL = "--dtype float32 --enforce-eager --max-num-seqs 4 --max-num-batched-tokens 32768"
-"""A prompt that vLLM 0.32 takes in pieces crashes it on a CPU, if the call is seeded."""
+PIECES = "--dtype float32 --enforce-eager --max-num-seqs 4"
+SMALL = f"{PIECES} --max-num-batched-tokens 32768"
+"""A prompt that vLLM 0.32 takes in pieces crashes it on a CPU, if the call is seeded: a teacher's call is not."""
 Opened = Callable[..., Job]
 
 
@@ -74,7 +75,7 @@ def opened(
     repo = repository({"a.py": "x = 1\n"})
 
     def make(model: Path, **teacher: object) -> Job:
-        asked: dict[str, object] = {"model": f"vllm:{model}", "flags": SMALL, "max_tokens": 64, **teacher}
+        asked: dict[str, object] = {"model": f"vllm:{model}", "flags": PIECES, "max_tokens": 64, **teacher}
         flags: dict[str, Any] = {
             "student.model": "rehearsal", "rollout.sandbox": "folder", "privacy.offline": False,
             **{f"teacher.{key}": value for key, value in asked.items()},
@@ -182,7 +183,7 @@ def answering(model: Path, log: Path, *flags: str) -> Iterator[Callable[[str, in
     terms = Terms(temperature=0.0, max_tokens=120)
 
     def called(name: str, number: int) -> list[tuple[str, str]]:
-        with closing(Remote(Completions(), Place(name, (engine.url,)), terms, most=1)) as served:
+        with closing(Remote(Completions(), Place(name, (URL,), socket=str(engine.socket)), terms, most=1)) as served:
             reply = served(0).reply(students.chat(number)[:2], students.TOOLS)
         return [(call.name, call.arguments) for call in reply.calls]
 

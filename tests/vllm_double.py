@@ -1,6 +1,6 @@
 """A program that stands in for `vllm serve`: what it does is in the name of the model that it is to serve.
 
-It has what matters to whoever starts it: a line of log, a child in a session of its own that outlives it, a port that
+It has what matters to whoever starts it: a line of log, a child in a session of its own that outlives it, a socket that
 answers late, and ways to end.
 """
 
@@ -9,8 +9,9 @@ import os
 import subprocess
 import sys
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import ThreadingUnixStreamServer
 
 TRACE = """\
 (EngineCore pid=8) ERROR 11-20 14:07:41 [core.py:953] Traceback (most recent call last):
@@ -39,12 +40,14 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def serve(port: int) -> None:
-    ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+def serve(place: str) -> None:
+    with ThreadingUnixStreamServer(place, Handler) as server:
+        server.daemon_threads = True
+        server.serve_forever()
 
 
 def main(words: list[str]) -> None:
-    kind, port = Path(words[1]).name, int(words[words.index("--port") + 1])
+    kind, place = Path(words[1]).name, words[words.index("--uds") + 1]
     sys.stderr.write(f"(APIServer pid=7) INFO 11-20 14:07:19 [api.py:1] loads {kind}\n")
     sys.stderr.flush()
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
@@ -57,7 +60,7 @@ def main(words: list[str]) -> None:
         import threading
 
         threading.Timer(1.0, os._exit, (9,)).start()
-    serve(port)
+    serve(place)
 
 
 if __name__ == "__main__":

@@ -47,14 +47,14 @@ def teaching(
                 yield teacher
         case "vllm":
             from sera_cli.harness.pace import Pace
-            from sera_cli.harness.vllm.engine import serving
+            from sera_cli.harness.vllm.engine import URL, serving
             from sera_cli.harness.vllm.served import Served
 
             wanted = served(job)
             named = replace(job, teacher=f"vllm:{wanted.name}")
             with (
                 serving(wanted, tell=tell, lazily=True) as engine,
-                closing(remote(named, (engine.url,), meter=meter, pace=pace)) as asked,
+                closing(remote(named, (URL,), meter=meter, pace=pace, socket=str(engine.socket))) as asked,
             ):
 
                 def ready(seed: int) -> Served:
@@ -92,8 +92,11 @@ def addresses(job: Job) -> tuple[str, ...]:
     return tuple((job.config.teacher.url or usual).split())
 
 
-def remote(job: Job, urls: tuple[str, ...], *, meter: "Meter | None" = None, pace: "Pace | None" = None) -> "Remote":
-    """The teacher of `openai:MODEL` or `anthropic:MODEL`, or the model of `vllm:MODEL` that is served at `urls`.
+def remote(
+    job: Job, urls: tuple[str, ...], *, meter: "Meter | None" = None, pace: "Pace | None" = None, socket: str = ""
+) -> "Remote":
+    """The teacher of `openai:MODEL` or `anthropic:MODEL`, or the model of `vllm:MODEL` that is served at `urls`, or at
+    a `socket` of this machine.
 
     Close it at the end. Raises ConfigError for a key or a URL that cannot be one.
     """
@@ -102,6 +105,7 @@ def remote(job: Job, urls: tuple[str, ...], *, meter: "Meter | None" = None, pac
     from sera_cli.harness.http.dialect import Dialect
     from sera_cli.harness.http.keys import key
     from sera_cli.harness.http.remote import Place, Remote, Terms
+    from sera_cli.harness.vllm import gpu
 
     dialect: Dialect
     kind, _, name = job.teacher.partition(":")
@@ -116,4 +120,7 @@ def remote(job: Job, urls: tuple[str, ...], *, meter: "Meter | None" = None, pac
             dialect, secret = Messages(bearer=bool(token)), token or key("ANTHROPIC_API_KEY", os.environ)
         case _:
             raise ConfigError(f"no teacher behind HTTP is called {job.teacher!r}; use openai:MODEL or anthropic:MODEL")
-    return Remote(dialect, Place(name, urls, secret), terms, most=job.jobs, meter=meter, pace=pace)
+    found = Remote(dialect, Place(name, urls, secret, socket), terms, most=job.jobs, meter=meter, pace=pace)
+    if kind == "vllm" and gpu.used() is None:
+        found.leave_out("seed")  # vLLM 0.32 on a CPU dies of one where a prompt begins as one before did
+    return found

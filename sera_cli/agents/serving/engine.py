@@ -10,6 +10,7 @@ from sera_cli.agents.local import LocalModel
 from sera_cli.agents.serving.asked import Refused, Sampling
 from sera_cli.errors import Cancelled, Late, Unreachable
 from sera_cli.harness.pace import Pace
+from sera_cli.harness.vllm.engine import URL
 from sera_cli.harness.vllm.engine import Engine as Vllm
 
 PATIENCE = 120.0
@@ -56,7 +57,8 @@ class Remote:
         import httpcore
 
         self._engine = engine
-        self._pool = httpcore.AsyncConnectionPool(max_connections=None, max_keepalive_connections=64)
+        self._pool = httpcore.AsyncConnectionPool(
+            max_connections=None, max_keepalive_connections=64, uds=str(engine.socket))
 
     def up(self) -> bool:
         return self._engine.up
@@ -84,8 +86,8 @@ class Remote:
         """The engine's answer, its body still to come. Raises Refused with what the engine says where it refuses."""
         headers = [(b"content-type", b"application/json")]
         limits = {"timeout": {"connect": 5.0, "read": SILENCE, "write": SILENCE, "pool": None}}
-        url = f"{self._engine.url}/completions"
-        async with self._pool.stream("POST", url, headers=headers, content=body, extensions=limits) as answer:
+        how: dict[str, Any] = {"headers": headers, "content": body, "extensions": limits}
+        async with self._pool.stream("POST", f"{URL}/completions", **how) as answer:
             if answer.status != 200:
                 raise Refused("engine", _complaint(await answer.aread()))
             yield answer

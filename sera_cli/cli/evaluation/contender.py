@@ -104,7 +104,6 @@ def answering(
             yield teacher
         return
     from sera_cli.cli.serve import raised, running
-    from sera_cli.harness.vllm import gpu
 
     offline = job.config.privacy.offline
     with (
@@ -113,8 +112,6 @@ def answering(
         running(stand),
         closing(remote(replace(job, teacher=who.teacher), (f"{stand.url}/v1",), meter=meter, pace=pace)) as asked,
     ):
-        if gpu.used() is None and not one_at_a_time(who):
-            asked.leave_out("seed")  # vLLM 0.32 on a CPU dies of one where a prompt begins as one before did
         yield asked
 
 

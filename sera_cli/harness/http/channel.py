@@ -126,13 +126,18 @@ class Backend:
     def connect_tcp(self, *where: Any, **how: Any) -> Stream:
         return Stream(self._inner.connect_tcp(*where, **how), self._watch)
 
+    def connect_unix_socket(self, *where: Any, **how: Any) -> Stream:
+        return Stream(self._inner.connect_unix_socket(*where, **how), self._watch)
+
 
 class Channel:
-    """A connection to the server of `url`, opened when first needed, for one call at a time."""
+    """A connection to the server of `url`, opened when first needed, for one call at a time. Where there is a `socket`,
+    the server is reached by that, whatever the name in its URL.
+    """
 
-    def __init__(self, url: str, pace: Pace) -> None:
+    def __init__(self, url: str, pace: Pace, socket: str = "") -> None:
         self._watch = Watch(pace)
-        self._pool = _pool(url, self._watch)
+        self._pool = _pool(url, self._watch, socket)
 
     @property
     def unsettled(self) -> bool:
@@ -171,7 +176,7 @@ def checked(url: str) -> str:
     return url.rstrip("/")
 
 
-def _pool(url: str, watch: Watch) -> "httpcore.ConnectionPool":
+def _pool(url: str, watch: Watch, socket: str) -> "httpcore.ConnectionPool":
     import httpcore
 
     parts = urlsplit(url)
@@ -179,9 +184,9 @@ def _pool(url: str, watch: Watch) -> "httpcore.ConnectionPool":
         "max_connections": 1, "keepalive_expiry": KEPT, "network_backend": Backend(watch),
         "ssl_context": _trust() if parts.scheme == "https" else None,
     }  # fmt: skip
-    proxy = _proxy(parts.scheme, parts.hostname or "")
+    proxy = "" if socket else _proxy(parts.scheme, parts.hostname or "")
     if not proxy:
-        return httpcore.ConnectionPool(**settings)
+        return httpcore.ConnectionPool(**settings, uds=socket or None)
     through = urlsplit(proxy)
     account = (unquote(through.username), unquote(through.password or "")) if through.username else None
     return httpcore.HTTPProxy(through._replace(netloc=through.netloc.rpartition("@")[2]).geturl(), account, **settings)

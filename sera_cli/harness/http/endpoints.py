@@ -28,14 +28,14 @@ class Lease:
 
 
 class Endpoint:
-    """One server. At most `limit` calls at once: fewer after it said it is busy, slowly more while it answers."""
+    """One server, at a `socket` of this machine or by its URL. At most `limit` calls at once: fewer after it said it is busy, slowly more while it answers."""
 
-    def __init__(self, url: str, most: int, pace: Pace) -> None:
+    def __init__(self, url: str, most: int, pace: Pace, socket: str = "") -> None:
         self.url, self.seen = url, False
         self.limit, self.busy, self.waiting = float(most), 0, 0
         self.down_until = -inf
         self.holders: WeakSet[object] = WeakSet()
-        self._most, self._pace = most, pace
+        self._most, self._pace, self._socket = most, pace, socket
         self._strikes = self._cuts = 0
         self._idle: list[Channel] = []
         self._turn = Condition()
@@ -54,7 +54,8 @@ class Endpoint:
         """Waits for its turn. Raises Late and Cancelled."""
         self._enter(until)
         with self._turn:
-            lease = Lease(self._idle.pop() if self._idle else Channel(self.url, self._pace), self._cuts)
+            kept = self._idle.pop() if self._idle else None
+            lease = Lease(kept or Channel(self.url, self._pace, self._socket), self._cuts)
         try:
             yield lease
         finally:

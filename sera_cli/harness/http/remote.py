@@ -30,11 +30,15 @@ class Terms(Value):
 
 
 class Place(NamedTuple):
-    """Which model, on which servers, with which key. Of several servers a rollout sticks to one."""
+    """Which model, on which servers, with which key. Of several servers a rollout sticks to one.
+
+    A server on this machine may listen at a `socket`, a path, instead of at the address in its URL.
+    """
 
     model: str
     urls: tuple[str, ...]
     key: str = ""
+    socket: str = ""
 
 
 class Remote:
@@ -55,7 +59,7 @@ class Remote:
     ) -> None:
         self.dialect, self.place, self.terms = dialect, place, terms
         self.pace, self.meter = pace or Pace(), meter or Free()
-        self.endpoints = [Endpoint(checked(url), most, self.pace) for url in place.urls]
+        self.endpoints = [Endpoint(checked(url), most, self.pace, place.socket) for url in place.urls]
         self.headers = {**HEADERS, **dialect.headers(place.key)}
         self.who = Who(place.model, dialect.variable, place.key)
         self._refused: dict[str, str] = {}

@@ -1,5 +1,8 @@
 """Starts a local vLLM, waits until it answers, keeps it up and stops it with all it started: the one launcher, for
 teachers, serving and evaluation.
+
+It listens at a socket in a folder of this user's alone. A port of loopback would answer every user of the machine, and
+vLLM's --api-key leaves `/invocations`, which writes for whoever asks, without a guard.
 """
 
 import http.client
@@ -8,7 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
@@ -16,10 +19,11 @@ from shlex import join
 from threading import Condition, Event, Thread
 from time import monotonic
 
-from sera_cli.errors import Cancelled, Late, Unreachable
+from sera_cli.errors import Cancelled, ConfigError, Late, Unreachable
 from sera_cli.harness.pace import Pace
+from sera_cli.harness.sandbox.private import private_folder
 from sera_cli.harness.vllm import gpu, guard, launch
-from sera_cli.harness.vllm.launch import HOST, Order
+from sera_cli.harness.vllm.launch import Order
 
 READY = 3600.0
 """Seconds that a server has to load its model: a large one comes slowly from a network's disk."""
@@ -41,6 +45,12 @@ NOTICE = 3.0
 SAME = 10.0
 """Seconds after which a log that says nothing new is told again, so that who waits sees the time pass."""
 
+URL = "http://localhost/v1"
+"""What a server is called in requests; they reach it by its socket, not by this name."""
+
+LONGEST = 107
+"""Bytes of the path of a socket: unix(7)."""
+
 TAIL = 65536
 """Bytes at the end of a log among which its reason stands."""
 
@@ -57,12 +67,13 @@ def unheard(_: str) -> None:
 def serving(
     order: Order, *, tell: Tell = unheard, ready: float = READY, lazily: bool = False
 ) -> Iterator["Engine"]:
-    """A server that answers at `engine.url`, gone with everything it started, and its GPU memory, on leaving.
+    """A server that answers at `engine.socket`, gone with everything it started, and its GPU memory, on leaving.
 
     One begun `lazily` answers after `engine.ready`: a run that has all it wants then loads no model.
 
     `tell` hears how far it is, and of crashes. A server that crashes is started again at the same address. Raises
-    Unreachable, which names the log and its last error, when it does not come up or crashes again and again.
+    Unreachable, which names the log and its last error, when it does not come up or crashes again and again; ConfigError
+    where temporary files lie too deep for a socket.
     """
     engine = Engine(order, tell, ready)
     try:
@@ -78,7 +89,10 @@ def serving(
 
 
 class Engine:
-    """A server under way. `starts` counts how often it was started; `problem` says why it will not be again."""
+    """A server under way. `starts` counts how often it was started; `problem` says why it will not be again.
+
+    `socket` is where it listens, after each start.
+    """
 
     def __init__(self, order: Order, tell: Tell, ready: float) -> None:
         self.order = order
@@ -87,15 +101,12 @@ class Engine:
         self._up = False
         self._tell, self._ready = tell, ready
         self._news, self._first, self._stop = Condition(), Event(), Event()
-        self._place = _reserved()
-        self.port: int = self._place.getsockname()[1]
+        with ExitStack() as place:
+            self.socket = _fitting(place.enter_context(private_folder(label="vllm")) / "socket")
+            self._place = place.pop_all()
         self._log_from = 0
         self._thread = Thread(target=self._keep, name="engine", daemon=True)
         self._begun: float | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://{HOST}:{self.port}/v1"
 
     @property
     def up(self) -> bool:
@@ -177,7 +188,7 @@ class Engine:
     def _serve(self) -> tuple[float, str]:
         """One server from its start to its end, its memory given back: the seconds it served, and what became of it."""
         before = gpu.used()
-        with _guarded(self.order, self.port) as process:
+        with _guarded(self.order, self.socket) as process:
             self._log_from = self.order.log.stat().st_size
             self.starts += 1
             served = self._watch(process)
@@ -196,7 +207,7 @@ class Engine:
         """Until the server ends, is to stop, or is silent too long; the seconds since it first answered, else 0."""
         heard, first = monotonic(), inf
         while process.poll() is None and not self._stop.wait(POLL if first == inf else 4 * POLL):
-            up = _answers(self.port)
+            up = _answers(self.socket)
             if up:
                 heard = monotonic()
             if up and first == inf:
@@ -223,9 +234,10 @@ class Engine:
 
 
 @contextmanager
-def _guarded(order: Order, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+def _guarded(order: Order, place: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """The server below a guard, which ends with it; ended on leaving, as it is when this process is killed."""
-    words = order.words(port)
+    place.unlink(missing_ok=True)  # of a server that crashed: where a file is, nobody can listen
+    words = order.words(place)
     order.log.parent.mkdir(parents=True, exist_ok=True)
     with order.log.open("ab") as log:
         log.write(f"# {datetime.now(UTC).isoformat(timespec='seconds')} {join(words)}\n".encode())
@@ -251,22 +263,21 @@ def end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _reserved() -> socket.socket:
-    """A free port, kept from everybody who asks for any; a server that names it may still listen there."""
-    place = socket.socket()
-    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    place.bind((HOST, 0))
+def _fitting(place: Path) -> Path:
+    if len(os.fsencode(place)) > LONGEST:
+        raise ConfigError(f"{place} is too long for the address of a socket; set TMPDIR to a shorter path")
     return place
 
 
-def _answers(port: int) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+def _answers(place: Path) -> bool:
+    connection = http.client.HTTPConnection("localhost", timeout=5)
     try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status == 200
+        with socket.socket(socket.AF_UNIX) as connection.sock:
+            connection.sock.settimeout(5)
+            connection.sock.connect(str(place))
+            connection.request("GET", "/health")
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status == 200
     except (OSError, http.client.HTTPException):
         return False
-    finally:
-        connection.close()
-
-

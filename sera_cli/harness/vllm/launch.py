@@ -12,7 +12,6 @@ from sera_cli.harness import strays
 from sera_cli.redact import redact
 from sera_cli.types import Value
 
-HOST = "127.0.0.1"
 QUIET = {
     "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0",
     "SPT_NOENV": "1",
@@ -46,8 +45,9 @@ class Order(Value):
     flags: tuple[str, ...] = ()
     offline: bool = False
 
-    def words(self, port: int) -> list[str]:
-        where = ["--host", HOST, "--port", str(port), "--served-model-name", self.name]
+    def words(self, place: Path) -> list[str]:
+        """The command line of a server that listens at a socket of this machine's files."""
+        where = ["--uds", str(place), "--served-model-name", self.name]
         return [*self.command, "serve", self.model, *where, *self.flags]
 
 
