@@ -27,13 +27,14 @@ class Scripted:
 
     `seen` are the prompts it was given, `closed` counts replies cut short.
 
-    With `stall` it waits after so many pieces, until it is let go; with `breaks` it is gone by then.
+    With `stall` it waits after so many pieces, until it is let go; with `breaks` it is gone by then, by `error`.
     """
 
     says: str = "Hello."
     cut: bool = False
     stall: int = -1
     breaks: int = -1
+    error: Exception = field(default_factory=lambda: Refused("engine", "the engine went away"))
     seen: list[tuple[Prompt, Sampling]] = field(default_factory=list)
     closed: int = 0
 
@@ -51,7 +52,7 @@ class Scripted:
             says = self.says or f"{len(prompt.ids)} tokens"
             for number, start in enumerate(range(0, len(says), 5)):
                 if number == self.breaks:
-                    raise Refused("engine", "the engine went away")
+                    raise self.error
                 while number == self.stall:
                     await anyio.sleep(0.01)
                 yield Piece(says[start : start + 5], 2)

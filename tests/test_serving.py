@@ -207,6 +207,17 @@ def test_an_engine_that_goes_away_in_mid_stream_is_an_error_and_the_next_request
             assert post(url, path, PATHS[path])[0] == 200
 
 
+@pytest.mark.parametrize(("path", "sign"), [
+    ("/v1/chat/completions", b'"server_error"'), ("/v1/messages", b"event: error\n"),
+    ("/v1/responses", b"event: response.failed\n"),
+])  # fmt: skip
+def test_what_nobody_foresaw_ends_a_stream_with_an_error_too(path: str, sign: bytes) -> None:
+    with served(Scripted("Hello, you.", breaks=2, error=ZeroDivisionError("a bug"))) as url:
+        status, answer = post(url, path, {**PATHS[path], "stream": True})
+        assert (status, sign in answer, b"the server failed over this reply" in answer) == (200, True, True)
+        assert b"a bug" not in answer
+
+
 def test_one_request_too_many_is_told_to_come_again() -> None:
     engine = Scripted(stall=0)
     with served(engine, most=2) as url, ThreadPoolExecutor(2) as pool:

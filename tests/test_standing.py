@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sera_cli.agents.serving.standing import noted, where
+from sera_cli.agents.serving.standing import logged, noted, where
 
 
 def test_agents_are_found_while_they_are_served(tmp_path: Path) -> None:
@@ -23,6 +23,13 @@ def test_what_a_killed_server_left_is_swept(tmp_path: Path) -> None:
     assert len([*(tmp_path / "serving").iterdir()]) == 1
     assert where(tmp_path) == {}
     assert [*(tmp_path / "serving").iterdir()] == []
+
+
+def test_each_server_writes_a_log_of_its_own_and_takes_one_that_is_free(tmp_path: Path) -> None:
+    with logged(tmp_path) as first, logged(tmp_path) as second:
+        assert [first.name, second.name] == ["serve.log", "serve-2.log"]
+    with logged(tmp_path) as again:
+        assert again == first
 
 
 def test_a_note_that_is_none_is_passed_over(tmp_path: Path) -> None:

@@ -176,6 +176,7 @@ def standing(served: "Sequence[Served]", backend: str, flags: Sequence[str], *, 
     """The engine that writes for these agents, up, and gone on leaving."""
     from sera_cli.agents.serving.engine import Here, Remote
     from sera_cli.agents.serving.stand import base_of, ordered
+    from sera_cli.agents.serving.standing import logged
     from sera_cli.config import home
     from sera_cli.harness.vllm.engine import serving
     from sera_cli.harness.vllm.launch import command
@@ -193,11 +194,11 @@ def standing(served: "Sequence[Served]", backend: str, flags: Sequence[str], *, 
         beside = {bare: loaded(served[0], bare)} if bare else {}
         yield Here({one.name: loaded(one) for one in served} | beside)
         return
-    log = home("data") / "serve.log"
-    order = ordered(served, log, os.environ, flags=flags, offline=offline)
-    say(f"vLLM loads {order.name}; its log: {log}", prose=True)
-    with serving(order, tell=say) as engine:
-        yield Remote(engine)
+    with logged(home("data")) as log:
+        order = ordered(served, log, os.environ, flags=flags, offline=offline)
+        say(f"vLLM loads {order.name}; its log: {log}", prose=True)
+        with serving(order, tell=say) as engine:
+            yield Remote(engine)
 
 
 def loaded(served: "Served", bare: str = "") -> "LocalModel":

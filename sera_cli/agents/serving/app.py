@@ -29,6 +29,8 @@ APIS: dict[str, Api] = {
 MOST = 256
 """Requests at once, those that wait for the engine among them; a client of one more is told to come again."""
 
+FAILED = "the server failed over this reply; what it printed where it runs says how, so ask again or report that"
+
 
 class Server:
     """Agents by the names that clients call them, and the engine that writes for all of them."""
@@ -152,19 +154,26 @@ class Asking:
     async def _stream(
         self, asked: Asked, answer: Answer, pieces: "AsyncGenerator[Heard | Ended]", send: "Send"
     ) -> None:
-        """Waits for the first piece, so that the status tells of an engine that refuses; then sends as it comes."""
+        """Waits for the first piece, so that the status tells of an engine that refuses; then sends as it comes.
+
+        However the reply ends, the client hears an end. What nobody foresaw is raised on, for the server's own log.
+        """
         voice = self._api.voice(asked)
         first = await anext(pieces)
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         self._counted(200)
         await _send(send, [*voice.begin(len(answer.prompt.ids)), *_told(voice, first)])
+        failed: Refused | None = Refused("engine", FAILED)
         try:
             async for piece in pieces:
                 await _send(send, [*_told(voice, piece)])
+            failed = None
         except Refused as refused:
-            await _send(send, [*voice.fail(refused)])
-        await send({"type": "http.response.body", "body": b""})
+            failed = refused
+        finally:
+            await _send(send, [*voice.fail(failed)] if failed else [])
+            await send({"type": "http.response.body", "body": b""})
 
     async def _measured(self, answer: Answer) -> "AsyncGenerator[Heard | Ended]":
         meters, name, began = self._server.meters, answer.agent.name, monotonic()

@@ -1,9 +1,11 @@
-"""Which agents are served where on this machine: a file for each server that runs, gone with it."""
+"""Which agents are served where on this machine: a file for each server that runs, gone with it; and its log."""
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from sera_cli.harness import strays
@@ -20,6 +22,21 @@ def noted(home: Path, url: str, names: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         place.unlink(missing_ok=True)
+
+
+@contextmanager
+def logged(home: Path) -> Iterator[Path]:
+    """The file for an engine's log: the first of serve.log, serve-2.log and so on that no other server writes now."""
+    home.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        place = home / (f"serve-{number}.log" if number > 1 else "serve.log")
+        with place.open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield place
+            return
 
 
 def where(home: Path) -> dict[str, list[str]]:
