@@ -10,7 +10,7 @@ from sera_cli.evaluate.replay.history import changes
 from sera_cli.evaluate.replay.leaks import fresh, leaks, untold
 from sera_cli.evaluate.replay.splitting import LARGEST, Parts, role, split
 from sera_cli.evaluate.replay.statement import Thread, clean, finished, found, told, write
-from sera_cli.evaluate.runners.pytest import is_test
+from sera_cli.evaluate.runners.pytest import Pytest, is_test
 from sera_cli.git import open_repository
 from tests.past import git
 from tests.scripted import Scripted, says
@@ -46,14 +46,14 @@ def commit(repo: Path, text: str, files: Mapping[str, str | bytes | None]) -> st
 
 def parts(repo: Path, text: str, files: Mapping[str, str | bytes | None]) -> Parts | str:
     made = commit(repo, text, files)
-    return split(open_repository(repo), git(repo, "rev-parse", f"{made}^1"), made, is_test)
+    return split(open_repository(repo), git(repo, "rev-parse", f"{made}^1"), made, Pytest())
 
 
 def taken(
     repo: Path, *, teaching: bool = False, threads: Mapping[int, Thread] | None = None
 ) -> list[Candidate | Dropped]:
     here = open_repository(repo)
-    return [*candidates(here, changes(here), is_test, threads or {}, teaching=teaching)]
+    return [*candidates(here, changes(here), Pytest(), threads or {}, teaching=teaching)]
 
 
 def only(repo: Path, *, teaching: bool = False, threads: Mapping[int, Thread] | None = None) -> Candidate:
@@ -295,7 +295,7 @@ def test_a_teacher_is_asked_again_where_its_statement_tells_of_the_fix(repo: Pat
     commit(repo, "Guard", GOLD)
     here = open_repository(repo)
     (change,) = changes(here)[:1]
-    made = split(here, change.base, change.commit, is_test)
+    made = split(here, change.base, change.commit, Pytest())
     assert isinstance(made, Parts)
     new = fresh(here, change.base, made)
     model = Scripted(says("<output>Write _checked_values.</output>"), says("<output>Let mean take a default.</output>"))
@@ -310,7 +310,7 @@ def test_a_teacher_that_does_not_stop_telling_writes_none(repo: Path) -> None:
     commit(repo, "Guard", GOLD)
     here = open_repository(repo)
     (change,) = changes(here)[:1]
-    made = split(here, change.base, change.commit, is_test)
+    made = split(here, change.base, change.commit, Pytest())
     assert isinstance(made, Parts)
     model = Scripted(*[says("<output>Write _checked_values.</output>")] * 3)
     text, reason, _ = write(model, change, made, fresh(here, change.base, made))

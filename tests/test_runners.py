@@ -13,12 +13,13 @@ from sera_cli.evaluate.flaky import tried
 from sera_cli.evaluate.local import LocalPlace
 from sera_cli.evaluate.runners import RUNNERS, choose, packaging
 from sera_cli.evaluate.runners.cargo import Cargo
+from sera_cli.evaluate.runners.django import Django
 from sera_cli.evaluate.runners.go import Go
 from sera_cli.evaluate.runners.jest import TOLD, Jest, Vitest
 from sera_cli.evaluate.runners.node import Node
 from sera_cli.evaluate.runners.pytest import Pytest
 from sera_cli.evaluate.runners.runner import Tree, tree
-from sera_cli.evaluate.runners.unittest import Unittest
+from sera_cli.evaluate.runners.unittest import NAMED, Unittest
 from sera_cli.evaluate.toolchains import toolchain
 from sera_cli.harness.sandbox import bubblewrap
 from tests import owned
@@ -42,6 +43,11 @@ def pyproject(text: str, *others: str) -> Tree:
         ({"tests/test_a.py": "def test_a(): pass"}, "pytest"),
         ({"tests/test_a.py": "from unittest import TestCase"}, "unittest"),
         ({"tests/test_a.py": "from unittest import TestCase", "setup.cfg": "[tool:pytest]"}, "pytest"),
+        ({"tests/runtests.py": "import django  # --verbosity", "tests/a/tests.py": "def test_a(): pass"}, "django"),
+        ({"tests/runtests.py": "import pytest", "tests/test_a.py": "def test_a(): pass"}, "pytest"),
+        ({"web/manage.py": "import django", "web/shop/tests.py": "from django.test import TestCase"}, "django"),
+        ({"manage.py": "import django", "shop/tests.py": "TestCase", "tox.ini": "pytest"}, "pytest"),
+        ({"manage.py": "", "shop/tests.py": "TestCase"}, "unittest"),
         ({"package.json": '{"devDependencies": {"jest": "29"}}', "a.test.js": ""}, "jest"),
         ({"web/package.json": '{"scripts": {"test": "vitest run"}}', "web/a.spec.ts": ""}, "vitest"),
         ({"package.json": '{"scripts": {"test": "node --test"}}', "test/a.js": ""}, "node"),
@@ -57,7 +63,7 @@ def test_the_first_runner_that_suits_is_chosen(files: dict[str, str], name: str 
 
 def test_a_runner_that_nobody_knows_is_told_with_those_there_are() -> None:
     assert isinstance(choose(of(), "cargo"), Cargo)
-    with pytest.raises(ConfigError, match="no test runner is called nose; say pytest, unittest, jest"):
+    with pytest.raises(ConfigError, match="no test runner is called nose; say django, pytest, unittest, jest"):
         choose(of(), "nose")
 
 
@@ -198,6 +204,36 @@ def test_go_packages_are_tested_in_their_module() -> None:
     assert "(cd tool && go test -v -count=1 ./x " in command
 
 
+def test_rust_tests_in_files_of_code_are_run_with_the_programs_of_their_crate() -> None:
+    files = of(dict.fromkeys(["x/Cargo.toml", "x/src/lib.rs", "x/src/bin/a.rs", "x/src/a.rs", "y/Cargo.toml"], ""))
+    assert "(cd x && cargo test --offline --no-fail-fast --lib --bins 2>&1" in Cargo().command(files, ["x/src/a.rs"])
+    assert "(cd y && cargo test --offline --no-fail-fast  2>&1" in Cargo().command(files, ["y/core/a.rs"])
+
+
+def test_django_is_given_modules_seen_from_its_suite_or_the_project() -> None:
+    suite = of({"tests/runtests.py": "django --verbosity", "tests/test_sqlite.py": ""})
+    assert Django().command(suite, ["tests/queries/test_q.py", "tests/mail/tests.py"]).startswith(
+        "python tests/runtests.py --verbosity 2 --parallel 1 --settings=test_sqlite queries.test_q mail.tests 2>&1 | ")
+    project = of({"web/manage.py": "django"})
+    assert Django().command(project, ["web/shop/tests.py"]).startswith(
+        "(cd web && python manage.py test --verbosity 2 --parallel 1 --noinput shop.tests 2>&1 | ")
+
+
+def test_the_suite_of_django_says_what_it_needs() -> None:
+    suite = {"tests/runtests.py": "django --verbosity", "tests/requirements/py3.txt": "asgiref", "setup.py": ""}
+    config = Django().config(of(suite))
+    assert (config.packages, config.reqs_path) == ("requirements.txt", ("tests/requirements/py3.txt",))
+    assert Django().config(of({"web/manage.py": "django"})).reqs_path == ()
+
+
+def test_a_test_of_unittest_is_called_by_its_name_and_not_by_its_docstring() -> None:
+    said = ("test_a (m.C.test_a)\nCounts ... all. ... ok\ntest_b (m.C.test_b) ... FAIL\ntest_c (m.C.test_c)\n"
+            "Fails. ... noise\nok\n")
+    told = run(["bash", "-c", f"cat | {NAMED}"], input=said, capture_output=True, text=True, check=True).stdout
+    assert swebench.parsers()["parse_log_django"](told, None) == {
+        "test_a (m.C.test_a)": "PASSED", "test_b (m.C.test_b)": "FAILED", "test_c (m.C.test_c)": "PASSED"}
+
+
 def test_a_folder_is_read_as_a_tree(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "HEAD").write_text("ref")
@@ -239,4 +275,5 @@ def test_pytest_goes_on_after_a_file_that_cannot_be_imported() -> None:
     pytest_command = Pytest().command(of(), ["tests/test_a.py", "tests/test b.py"])
     assert pytest_command.endswith("-p no:cacheprovider tests/test_a.py 'tests/test b.py'")
     assert "--continue-on-collection-errors" in pytest_command and "--maxfail=0" in pytest_command
-    assert Unittest().command(of(), ["tests/test_a.py"]) == "python -m unittest -v -b tests/test_a.py"
+    assert Unittest().command(of(), ["tests/test_a.py"]).startswith(
+        "python -m unittest -v -b tests/test_a.py 2>&1 | awk ")

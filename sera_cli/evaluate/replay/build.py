@@ -17,6 +17,7 @@ from sera_cli.evaluate.instance import InstallConfig, Instance
 from sera_cli.evaluate.own import NOTHING, Allowed
 from sera_cli.evaluate.places import Unprepared
 from sera_cli.evaluate.replay.candidates import Candidate, Dropped
+from sera_cli.evaluate.replay.inside import putting
 from sera_cli.evaluate.replay.leaks import fresh
 from sera_cli.evaluate.replay.statement import finished, write
 from sera_cli.evaluate.runners.runner import Runner, Tree
@@ -141,21 +142,24 @@ def row(shop: Workshop, one: Candidate, trial: Trial, statement: str) -> Row:
         "eval_script": made.eval_script, "install_config": trial.config.model_dump(mode="json"),
         "replay": {
             "commit": one.commit, "statement": one.source or "teacher", "flaky": trial.tried.flaky,
-            "left_out": one.parts.left_out, "seconds": trial.seconds, "environment": shop.allowed.environment,
-            "setup": shop.allowed.setup,
+            "left_out": one.parts.left_out, "inside": one.parts.inside_patch, "seconds": trial.seconds,
+            "environment": shop.allowed.environment, "setup": shop.allowed.setup,
         },
     }  # fmt: skip
 
 
 def instance(shop: Workshop, one: Candidate, config: InstallConfig, statement: str = "") -> Instance:
-    """The candidate as what an environment and a trial know; its script runs the test files of the change alone."""
+    """The candidate as what an environment and a trial know; its script runs the test files of the change alone, and
+    puts those tests first that stand in files of code.
+    """
     bare = Instance(
         instance_id=f"{shop.repo.replace('/', '__')}-{one.commit[:10]}", repo=shop.repo, base_commit=one.base,
         problem_statement=statement, patch=one.parts.patch, test_patch=one.parts.test_patch,
         version=config.python or config.language, fail_to_pass=(), pass_to_pass=(),
         environment_setup_commit=one.base, created_at=one.created, install_config=config, row={},
     )  # fmt: skip
-    first, _, rest = script(bare, config.test_cmd, config.eval_commands).partition("\n")
+    before = (*putting(one.parts.inside), *config.eval_commands)
+    first, _, rest = script(bare, config.test_cmd, before).partition("\n")
     return bare.model_copy(update={"eval_script": f"{first}\n[ ! -d {ROOT} ] || cd {ROOT}\n{rest}"})
 
 

@@ -1,7 +1,7 @@
 """Which changes of the past may become tasks, by what can be told without running anything, and why others may not."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from sera_cli.evaluate.replay.history import Change
 from sera_cli.evaluate.replay.leaks import Fresh, fresh, leaks, untold
 from sera_cli.evaluate.replay.splitting import Parts, split, touched
 from sera_cli.evaluate.replay.statement import Thread, finished, found
+from sera_cli.evaluate.runners.runner import Runner
 from sera_cli.git import Checkout
 from sera_cli.types import Record, digest
 from sera_cli.wording import plain, robot
@@ -59,17 +60,17 @@ class Dropped(NamedTuple):
 
 
 def candidates(
-    checkout: Checkout, changes: Iterable[Change], is_test: Callable[[str], bool], threads: Mapping[int, Thread],
+    checkout: Checkout, changes: Iterable[Change], runner: Runner, threads: Mapping[int, Thread],
     *, teaching: bool = False,
 ) -> Iterator[Candidate | Dropped]:
     """Each change as a candidate, or dropped. With a teacher (`teaching`) only issues are statements as they stand."""
     seen = set[str]()
     hidden = ignore.rules(checkout)
     for change in changes:
-        parts = _examined(checkout, change, is_test, hidden)
+        parts = _examined(checkout, change, runner, hidden)
         made = parts if isinstance(parts, str) else _stated(checkout, change, parts, threads, teaching=teaching)
         if isinstance(made, Candidate):
-            lines = digest(patches.changes(made.parts.patch) + patches.changes(made.parts.test_patch))
+            lines = digest(patches.changes(made.parts.patch) + patches.changes(made.parts.held))
             made = made if lines not in seen else "was made twice"
             seen.add(lines)
         if isinstance(made, Candidate):
@@ -79,7 +80,7 @@ def candidates(
             yield Dropped(change.commit, change.messages[0].partition("\n")[0], reason, detail)
 
 
-def _examined(checkout: Checkout, change: Change, is_test: Callable[[str], bool], hidden: str) -> Parts | str:
+def _examined(checkout: Checkout, change: Change, runner: Runner, hidden: str) -> Parts | str:
     """Its parts, or why it is no task."""
     message = change.messages[0]
     if robot(message):
@@ -90,7 +91,7 @@ def _examined(checkout: Checkout, change: Change, is_test: Callable[[str], bool]
         return "is about tests"
     if hidden and _hidden(checkout, change, hidden):
         return f"touches what {ignore.NAME} hides"
-    return split(checkout, change.base, change.commit, is_test)
+    return split(checkout, change.base, change.commit, runner)
 
 
 def _hidden(checkout: Checkout, change: Change, rules: str) -> Collection[str]:
@@ -108,7 +109,7 @@ def _stated(
         return wanting
     kept = told if told and not wanting and (told[1] == "issue" or not teaching) else None
     return Candidate(
-        id=digest([change.base, parts.patch, parts.test_patch]), commit=change.commit, base=change.base,
+        id=digest([change.base, parts.patch, parts.held]), commit=change.commit, base=change.base,
         created=datetime.fromtimestamp(change.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), messages=change.messages,
         parts=parts, statement=finished(kept[0], new) if kept else "", source=kept[1] if kept else "",
         wanted=new.wanted,

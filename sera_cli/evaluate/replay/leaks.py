@@ -39,7 +39,7 @@ class Fresh(NamedTuple):
 
 def fresh(checkout: Checkout, base: str, parts: Parts) -> Fresh:
     """What a fix has and the tree at `base` has not, nor what users were told of it."""
-    patch, test_patch = parts.patch, parts.test_patch
+    patch, test_patch = parts.patch, parts.held
     added, tested = _added(patch), "\n".join(_added(test_patch))
     public = _added(parts.news)
     known = {word for line in _kept(patch) for word in _WORD.findall(line)}

@@ -5,7 +5,10 @@ from collections.abc import Callable, Collection
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
-from sera_cli.git import SUBMODULE, Checkout, decoded
+from sera_cli.evaluate.replay import inside
+from sera_cli.evaluate.replay.inside import Inside, Version
+from sera_cli.evaluate.runners.runner import Runner
+from sera_cli.git import SUBMODULE, Checkout, blobs, decoded
 from sera_cli.plumbing import checked
 from sera_cli.types import Value
 
@@ -43,18 +46,23 @@ _PATCH = (
 
 
 class File(NamedTuple):
-    """A file that a change touches. `lines` counts added and removed ones; `gone` is one that the change removes."""
+    """A file that a change touches. `lines` counts added and removed ones; `gone` is one that the change removes,
+    `blobs` are git's names of what it was and what it becomes.
+    """
 
     path: str
     lines: int = 0
     binary: bool = False
     submodule: bool = False
     gone: bool = False
+    blobs: tuple[str, str] = ("", "")
 
 
 class Parts(Value):
     """The two patches of a change, the test files to run, and which of its files the patches leave out. Of those, what
     tells users what is new is the patch `news`.
+
+    Tests that stand in files of code are `inside`; to the tree with the fix they are the patch `inside_patch`.
     """
 
     patch: str
@@ -62,31 +70,69 @@ class Parts(Value):
     tests: tuple[str, ...]
     news: str = ""
     left_out: tuple[str, ...] = ()
+    inside: tuple[Inside, ...] = ()
+    inside_patch: str = ""
+
+    @property
+    def held(self) -> str:
+        """All that is held back."""
+        return self.test_patch + self.inside_patch
 
 
-def split(checkout: Checkout, base: str, commit: str, is_test: Callable[[str], bool]) -> Parts | str:
+def split(checkout: Checkout, base: str, commit: str, runner: Runner) -> Parts | str:
     """The parts of the change from `base` to `commit`, or why it is no task, in words that count.
 
-    `is_test` knows files that a runner can run. Renames are a file that goes and one that comes: so each patch stands
+    `runner` knows the files that it can run. Renames are a file that goes and one that comes: so each patch stands
     alone, and any program can apply it.
     """
-    every = touched(checkout, base, commit)
+    every, is_test = touched(checkout, base, commit), runner.is_test
     beside = _with_tests(checkout, base, {str(PurePosixPath(file.path).parent) for file in every}, is_test)
     files: dict[Role, list[File]] = {"code": [], "test": [], "data": [], "aside": []}
     for file in every:
         files[role(file.path, is_test, beside)].append(file)
-    if reason := _unfit(files, is_test):
+    apart = _apart(checkout, files["code"]) if runner.inside else []
+    if apart is None:
+        return "changes tests among its code"
+    held = [one for one in apart if one.old is not None]
+    tests = [*(file.path for file in files["test"] if is_test(file.path) and not file.gone),
+             *(one.path for one in held if one.tests)]  # fmt: skip
+    if reason := _unfit(files, apart, tests):
         return reason
-    patches = [_patch(checkout, base, commit, some) for some in (files["code"] + files["data"], files["test"])]
+    whole = [file for file in files["code"] if file.path not in {one.path for one in apart}]
+    patches = [_patch(checkout, base, commit, some) for some in (whole + files["data"], files["test"])]
     if None in patches:
         return "not in UTF-8"
-    fix, tests = (patch or "" for patch in patches)
+    fix, test_patch = (patch or "" for patch in patches)
     news = [file for file in files["aside"] if _NEWS.search(file.path) and not file.binary]
     return Parts(
-        patch=fix, test_patch=tests, news=_patch(checkout, base, commit, news) or "",
-        tests=tuple(file.path for file in files["test"] if is_test(file.path) and not file.gone),
+        patch=fix + inside.patch(checkout.root, [(one.path, one.old, one.bare) for one in apart]),
+        test_patch=test_patch, news=_patch(checkout, base, commit, news) or "", tests=tuple(tests),
         left_out=tuple(file.path for file in files["aside"]),
+        inside=tuple(Inside(path=one.path, text=one.tests) for one in held),
+        inside_patch=inside.patch(checkout.root, [(one.path, one.bare, one.new) for one in held]),
     )  # fmt: skip
+
+
+def _apart(checkout: Checkout, files: list[File]) -> list[Version] | None:
+    """The files of code whose own tests change, apart from those; None where they cannot be told apart."""
+    found: list[Version] = []
+    for file in files:
+        if not file.path.endswith(".rs") or file.gone or file.binary:
+            continue
+        try:
+            old, new = (_text(checkout, blob) for blob in file.blobs)
+        except UnicodeDecodeError:
+            continue
+        one = inside.version(file.path, old, new or "")
+        if one is None:
+            return None
+        found += [one] if one.bare != one.new else []
+    return found
+
+
+def _text(checkout: Checkout, blob: str) -> str | None:
+    """None for the null name of a file that is not there."""
+    return next(blobs(checkout, [blob]))[1].decode("utf-8") if blob.strip("0") else None
 
 
 def role(path: str, is_test: Callable[[str], bool], beside: Collection[str] = ()) -> Role:
@@ -120,15 +166,16 @@ def _file(facts: list[str], name: bytes, added: bytes, removed: bytes) -> File:
     binary = added == b"-" or not readable
     return File(
         path, 0 if binary else int(added) + int(removed), binary,
-        submodule=SUBMODULE in (facts[0].lstrip(":"), facts[1]), gone=facts[4] == "D",
+        submodule=SUBMODULE in (facts[0].lstrip(":"), facts[1]), gone=facts[4] == "D", blobs=(facts[2], facts[3]),
     )  # fmt: skip
 
 
-def _unfit(files: dict[Role, list[File]], is_test: Callable[[str], bool]) -> str:
+def _unfit(files: dict[Role, list[File]], apart: list[Version], tests: list[str]) -> str:
     every = [file for part, some in files.items() for file in some if part != "aside"]
-    if not files["code"]:
+    same = {one.path for one in apart if one.bare == one.old}
+    if all(file.path in same for file in files["code"]):
         return "changes no code"
-    if not any(is_test(file.path) and not file.gone for file in files["test"]):
+    if not tests:
         return "changes no tests"
     if any(file.submodule for file in every):
         return "changes a submodule"

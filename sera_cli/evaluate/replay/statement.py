@@ -93,7 +93,7 @@ def write(
     Raises ModelError, Late when the clock passes `until`.
     """
     prompt = templates.render(
-        "bench/statement.md", messages="\n\n".join(change.messages), patch=parts.patch, tests=parts.test_patch,
+        "bench/statement.md", messages="\n\n".join(change.messages), patch=parts.patch, tests=parts.held,
         names=", ".join(f"`{one}`" for one in new.wanted))
     said: list[Message] = [{"role": "user", "content": redact(prompt)}]
     usage, why = Usage(), "the teacher wrote none"

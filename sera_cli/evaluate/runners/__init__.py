@@ -2,6 +2,7 @@
 
 from sera_cli.errors import ConfigError
 from sera_cli.evaluate.runners.cargo import Cargo
+from sera_cli.evaluate.runners.django import Django
 from sera_cli.evaluate.runners.go import Go
 from sera_cli.evaluate.runners.jest import Jest, Vitest
 from sera_cli.evaluate.runners.node import Node
@@ -9,7 +10,7 @@ from sera_cli.evaluate.runners.pytest import Pytest
 from sera_cli.evaluate.runners.runner import Runner, Tree
 from sera_cli.evaluate.runners.unittest import Unittest
 
-RUNNERS: tuple[Runner, ...] = (Pytest(), Unittest(), Jest(), Vitest(), Node(), Go(), Cargo())
+RUNNERS: tuple[Runner, ...] = (Django(), Pytest(), Unittest(), Jest(), Vitest(), Node(), Go(), Cargo())
 """Where a repository suits several, the first of these runs its tests."""
 
 

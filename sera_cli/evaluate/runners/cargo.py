@@ -22,6 +22,7 @@ class Cargo:
     name = "cargo"
     language = "rust"
     parser = "parse_log_cargo"
+    inside = True
 
     def suits(self, tree: Tree) -> bool:
         crates = any(path.rpartition("/")[2] == "Cargo.toml" for path in tree.files)
@@ -30,7 +31,7 @@ class Cargo:
         )
 
     def is_test(self, path: str) -> bool:
-        """Tests may also stand at the end of a file of code; such a file is none."""
+        """Tests may also stand inside a file of code; such a file is none."""
         return re.search(r"(?:^|/)(?:tests/.*[^/]|tests?|[^/]*_tests?)\.rs$", path) is not None
 
     def config(self, tree: Tree) -> InstallConfig:
@@ -44,15 +45,23 @@ class Cargo:
         there = Tree(tree.files | {*tests}, tree.text)
         wanted = {(there.nearest("Cargo.toml", path) or ".", _target(there, path)) for path in tests}
         return "; ".join(
-            TEST.format(crate=quote(crate), target=target and quote(target), named=NAMED)
+            TEST.format(crate=quote(crate), target=target, named=NAMED)
             for crate, target in sorted(wanted)
         )
 
 
 def _target(tree: Tree, path: str) -> str:
-    """What names the program that a file in a crate's tests/ is; empty for what is part of others, or of the crate."""
+    """What names the programs that a file is part of: the one that it is in a crate's tests/, else those of the crate's
+    src/; empty for what is part of others.
+    """
     crate = tree.nearest("Cargo.toml", path) or ""
     inner = path[len(crate) :].lstrip("/")
     found = re.fullmatch(r"tests/([^/]+?)(?:\.rs|/(.+))", inner)
-    own = found and (not found[2] or f"{path.removesuffix(found[2])}main.rs" in tree.files)
-    return f"--test={found[1]}" if found and own else ""
+    if found:
+        own = not found[2] or f"{path.removesuffix(found[2])}main.rs" in tree.files
+        return f"--test={quote(found[1])}" if own else ""
+    if not inner.startswith("src/"):
+        return ""
+    root = path.removesuffix(inner)
+    programs = any(one == f"{root}src/main.rs" or one.startswith(f"{root}src/bin/") for one in tree.files)
+    return " ".join(["--lib"] * (f"{root}src/lib.rs" in tree.files) + ["--bins"] * programs)

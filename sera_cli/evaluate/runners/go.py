@@ -16,6 +16,7 @@ class Go:
     name = "go"
     language = "go"
     parser = "parse_log_gotest"
+    inside = False
 
     def suits(self, tree: Tree) -> bool:
         return any(tree.nearest("go.mod", path) is not None for path in tree.files if self.is_test(path))

@@ -24,6 +24,7 @@ class Jest:
     name = "jest"
     language = "javascript"
     parser = "parse_log_jest_json"
+    inside = False
     runs = f"jest --ci --colors=false --json --outputFile={RESULTS} --runTestsByPath"
 
     def suits(self, tree: Tree) -> bool:

@@ -33,6 +33,7 @@ class Node:
     name = "node"
     language = "javascript"
     parser = "parse_log_jest_json"
+    inside = False
 
     def suits(self, tree: Tree) -> bool:
         found = (modules.package(tree, path) for path in tree.files if path.rpartition("/")[2] == "package.json")

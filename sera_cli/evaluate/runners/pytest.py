@@ -15,6 +15,7 @@ class Pytest:
     name = "pytest"
     language = "python"
     parser = "parse_log_pytest"
+    inside = False
 
     def suits(self, tree: Tree) -> bool:
         """Where there are tests by its conventions and some file says its name."""

@@ -1,4 +1,4 @@
-"""What a test runner is to the rest: five questions that pytest, unittest, jest, go and cargo each answer."""
+"""What a test runner is to the rest: five questions that pytest, unittest, Django, jest, go and cargo each answer."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -32,6 +32,8 @@ class Runner(Protocol):
     """python, javascript, go or rust."""
     parser: str
     """The log parser of the swebench package that reads what `command` prints."""
+    inside: bool
+    """Whether tests may stand inside files of code too."""
 
     def suits(self, tree: Tree) -> bool:
         """Whether the repository's tests are of this kind."""
