@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sera_cli.svg.graph import Import, Module, facts
+from sera_cli.svg.graph import Import, Module, facts, heard, told
 from sera_cli.svg.source import Source, definitions, parse
 
 
@@ -26,6 +26,24 @@ def test_a_body_has_its_calls_as_they_are_written() -> None:
             "        if a or b: super().f()\n        return (lambda: 1)()\n")
     (body,) = read(text).bodies
     assert (body.name, body.owner, body.receiver, body.branches) == ("C.f", "C", "self", 2)
-    assert body.calls == {("os", "x"), ("()", "hook"), ("super()", "f"), ("super",)}
+    assert body.calls == {("os", "x"), ("()", "hook"), ("super()", "f")}
     assert body.imports == {"os": Import("os")}
-    assert body.bound == {"self", "a", "b", "c"}
+
+
+def test_a_call_is_kept_as_far_as_its_file_tells_what_it_means() -> None:
+    module = read(
+        "import os\nfrom x import *\nmade = os.x()\ninput = made\ndef g(): pass\n"
+        "class C:\n    z = 1\n    def f(self, a):\n"
+        "        os.p.q(); g(); g.r(); self.one(); self.b.two(); a(); a.three(); made.four(); input.five()\n"
+        "        un.six(); len(a); str.seven(a); made(); un(); a.append(1); z()\n")
+    assert module.bodies[1].calls == {
+        ("os", "p", "q"), ("g",), ("g", "r"), ("self", "one"), ("()", "two"), ("()", "three"), ("()", "four"),
+        ("()", "five"), ("()", "six")}
+    assert module.names.keys() == {"os", "*", "g", "C", "C.z", "C.f"}
+
+
+def test_a_module_is_the_same_after_it_was_told() -> None:
+    module = read("import os\nfrom ..b import c\nx: int = 1\nif x:\n    os = 2\n"
+                  "class C(c.D, E):\n    y = 1\n    def f(self):\n"
+                  "        from a import b as d\n        return self.y() + d.e() + os.f()\n")
+    assert heard(told(module)) == module

@@ -1,20 +1,24 @@
 """What the call graph needs to know of a Python file: what it defines, imports and calls, as names."""
 
 import ast
+import builtins
+import marshal
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sera_cli.svg.source import FunctionNode
 
 Chain = tuple[str, ...]
 """A dotted name as written: `("os", "path", "join")`; a call of `super` stands as `super()`, and before the last name
-`()` for whatever else has no name.
+`()` for whatever else has no name, or has one that its file does not tell the meaning of.
 """
 
 EVERYDAY = frozenset(name for kind in (str, bytes, list, dict, set, int) for name in dir(kind)) | {
     "close", "flush", "read", "readline", "readlines", "seek", "send", "throw", "write", "writelines"}
 """Methods of Python's own types and files: a call of one on an unknown object is most likely of those."""
+
+_BUILTINS = frozenset(dir(builtins))
 
 _BRANCHES = frozenset({
     ast.If, ast.For, ast.AsyncFor, ast.While, ast.IfExp, ast.ExceptHandler, ast.BoolOp, ast.match_case,
@@ -31,7 +35,7 @@ class Import(NamedTuple):
 
 
 class Body(NamedTuple):
-    """A function's calls. `imports` are its own; `bound` are names it gives another meaning than its module does.
+    """A function's calls, but for those that no function of the repository can be meant by. `imports` are its own.
 
     `branches` are the places where it decides.
     """
@@ -41,12 +45,13 @@ class Body(NamedTuple):
     receiver: str
     calls: frozenset[Chain]
     imports: Mapping[str, Import]
-    bound: frozenset[str]
     branches: int
 
 
 class Module(NamedTuple):
-    """What the call graph needs of a file. `names` holds each top-level name with all it may stand for."""
+    """What the call graph needs of a file. `names` holds each top-level name with all it may stand for; what is nothing
+    but a value only where it stands in a class, and hides what that inherits.
+    """
 
     path: str
     names: Mapping[str, set[str | Import]]
@@ -77,7 +82,31 @@ def facts(path: str, tree: ast.Module, functions: Iterable[tuple[FunctionNode, s
                     for name, source in _imports(child):
                         names[prefix + name].add(source)
             waiting.append((child, prefix))
-    return Module(path, dict(names), classes, tuple(_body(node, name) for node, name in functions))
+    values = {name for name, some in names.items() if some == {"value"} and "." not in name}
+    known = {name: some for name, some in names.items() if name not in values}
+    return Module(path, known, classes, tuple(_body(node, name, known, values) for node, name in functions))
+
+
+def told(module: Module) -> bytes:
+    """A module as bytes, for `heard`."""
+    kinds = {name: {one for one in some if isinstance(one, str)} for name, some in module.names.items()}
+    sources = {name: [tuple(one) for one in some if isinstance(one, Import)] for name, some in module.names.items()}
+    imports = [{name: tuple(one) for name, one in body.imports.items()} for body in module.bodies]
+    bodies = [(*body[:4], own, body.branches) for body, own in zip(module.bodies, imports, strict=True)]
+    found = {name: some for name, some in sources.items() if some}
+    plain: Any = (module.path, kinds, found, module.classes, bodies)
+    return marshal.dumps(plain)
+
+
+def heard(told: bytes) -> Module:
+    """The module that `told` made these bytes of; they are believed."""
+    path, names, sources, classes, bodies = marshal.loads(told)
+    for name, some in sources.items():
+        names[name].update(map(Import._make, some))
+    for row in bodies:
+        if imports := row[4]:
+            imports.update((name, Import._make(one)) for name, one in imports.items())
+    return Module(path, names, classes, tuple(map(Body._make, bodies)))
 
 
 def _inside(node: ast.AST) -> Iterator[Any]:
@@ -123,7 +152,8 @@ def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Import]]:
             yield alias.name.partition(".")[0], Import(alias.name.partition(".")[0])
 
 
-def _body(node: FunctionNode, name: str) -> Body:
+def _body(node: FunctionNode, name: str, names: Collection[str], values: Collection[str]) -> Body:
+    """`names` are what its module tells the meaning of, `values` what it gives one that nobody knows."""
     calls: set[Chain] = set()
     imports: dict[str, Import] = {}
     bound: set[str] = set()
@@ -150,4 +180,12 @@ def _body(node: FunctionNode, name: str) -> Body:
     owner = name.rpartition(".")[0]
     static = any(isinstance(mark, ast.Name) and mark.id == "staticmethod" for mark in node.decorator_list)
     first = [*node.args.posonlyargs, *node.args.args][:1] if owner and not static else []
-    return Body(name, owner, first[0].arg if first else "", frozenset(calls), imports, frozenset(bound), branches)
+    receiver = first[0].arg if first else ""
+    kept: set[Chain] = set()
+    for chain in calls:
+        head, last = chain[0], chain[-1]
+        if head in imports or head == "super()" or chain == (receiver, last) or (head in names and head not in bound):
+            kept.add(chain)
+        elif len(chain) > 1 and last not in EVERYDAY and (head in bound or head in values or head not in _BUILTINS):
+            kept.add(("()", last))
+    return Body(name, owner, receiver, frozenset(kept), imports, branches)

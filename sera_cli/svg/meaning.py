@@ -5,7 +5,6 @@ class, `self.…` and `super().…`. A name with a few meanings gives a link to 
 object to each class's of that name; these are not sure. What could mean more than FEW gives none.
 """
 
-import builtins
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from posixpath import dirname
@@ -16,8 +15,6 @@ from sera_cli.svg.graph import EVERYDAY, Body, Chain, Import, Module
 
 FEW = 5
 """Functions that a name could mean beyond which it tells nothing."""
-
-_BUILTINS = frozenset(dir(builtins))
 
 Targets = tuple[Collection[str], bool]
 """Functions that a call may mean, as `path::name`, and whether it is surely the one."""
@@ -61,6 +58,7 @@ class _Repository:
         self.attributes: dict[tuple[str, str, int], Meaning | None] = {}
         self.located: dict[tuple[str, str, int], list[str]] = {}
         self.bases: dict[tuple[str, str], Meaning | None] = {}
+        self.members: dict[tuple[str, str, str], Meaning | None] = {}
 
     def _methods(self) -> dict[str, list[str]]:
         """The methods by each name that only a few have, as `path::name`."""
@@ -73,25 +71,27 @@ class _Repository:
         return {name: known for name, known in methods.items() if len(known) <= FEW}
 
     def links(self) -> dict[tuple[str, str], dict[str, bool]]:
-        found: defaultdict[tuple[str, str], dict[str, bool]] = defaultdict(dict)
+        found: dict[tuple[str, str], dict[str, bool]] = {}
         for place, module in self.modules.items():
             shared: dict[Chain, Targets] = {}
             for body in module.bodies:
-                own, called = f"{module.path}::{body.name}", found[module.path, body.name]
+                own, called = f"{module.path}::{body.name}", found.get((module.path, body.name), {})
                 for chain in body.calls:
                     targets, sure = self._targets(place, body, chain, shared)
                     for target in targets:
                         if target != own:
                             called[target] = sure or called.get(target, False)
-        return {caller: called for caller, called in found.items() if called}
+                if called:
+                    found[module.path, body.name] = called
+        return found
 
     def _targets(self, place: str, body: Body, chain: Chain, shared: dict[Chain, Targets]) -> Targets:
         """What is called. `shared` are those of names that mean the same in all of the module."""
         first = chain[0]
-        if (first == body.receiver and len(chain) == 2) or first in body.imports or first == "super()":
+        if first == "()":
+            return self.methods.get(chain[-1], ()), False
+        if first == "super()" or first == body.receiver or first in body.imports:
             return self._looked_up(place, body, chain)
-        if first == "()" or first in body.bound:
-            return (self.methods.get(chain[-1], ()) if len(chain) > 1 else ()), False
         if chain not in shared:
             shared[chain] = self._looked_up(place, body, chain)
         return shared[chain]
@@ -126,11 +126,15 @@ class _Repository:
     def _possible(self, place: str, body: Body, chain: Chain) -> Collection[str]:
         """The few functions that a call may mean of which the text decides none."""
         first, *rest = chain
-        said = [body.imports[first]] if first in body.imports else self.modules[place].names.get(first, ())
+        if first == "super()":
+            return ()
+        if first == body.receiver:
+            return self.methods.get(rest[-1], ())
+        said = [body.imports[first]] if first in body.imports else self.modules[place].names[first]
         some = {self._target(self._follow(one, chain[1:], set())) for one in self._meanings(place, first, said)} - {""}
-        if some or not rest or first == "super()" or (not said and first in _BUILTINS):
+        if some or not rest:
             return some if len(some) <= FEW else ()
-        if said and all(isinstance(one, Import) and not self._locations(place, one) for one in said):
+        if all(isinstance(one, Import) and not self._locations(place, one) for one in said):
             return ()
         return self.methods.get(rest[-1], ())
 
@@ -202,7 +206,15 @@ class _Repository:
         return self.located[key]
 
     def _member(self, place: str, owner: str, name: str, seen: Seen) -> Meaning | None:
-        """A method or inner class of a class, its own or inherited."""
+        """A method or inner class of a class, its own or inherited. Most are asked for again and again."""
+        if seen:
+            return self._sought(place, owner, name, seen)
+        key = (place, owner, name)
+        if key not in self.members:
+            self.members[key] = self._sought(place, owner, name, set())
+        return self.members[key]
+
+    def _sought(self, place: str, owner: str, name: str, seen: Seen) -> Meaning | None:
         kinds = self.modules[place].names.get(f"{owner}.{name}")
         if kinds is None:
             return self._inherited(place, owner, name, seen)

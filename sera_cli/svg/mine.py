@@ -94,10 +94,11 @@ def mine(
         tests = mentioned(
             {page.path: page.marks for page in books[checkout.commit].values()}, [one.start for one in drawn])
         apart = _held_out(drawn, seed, heldout, whole_names=len(books) > 1)
+        days = ages or {}
         known = [
             Known(
-                **_neighbours(one, calls[one.commit]), tests=tests[one.start.id][:NEIGHBOURS],
-                age=(ages or {}).get(one.path), heldout=one.start.id in apart,
+                *_neighbours(one, calls[one.commit]), tests.get(one.start.id, ())[:NEIGHBOURS], days.get(one.page.path),
+                one.start.id in apart,
             ) for one in drawn
         ]  # fmt: skip
         return Mined(
@@ -152,22 +153,21 @@ def _left_out(
 
 def _drawn(books: Mapping[str, Pages], seed: int) -> list[Drawn]:
     """Every function once, at one of the commits that hold it, in order of path and line."""
-    holders: defaultdict[str, list[Drawn]] = defaultdict(list)
-    for commit, pages in books.items():
-        for page in pages.values():
-            for start in page.starts:
-                holders[start.id].append(Drawn(page, start, commit))
-    drawn = [
-        one[0] if len(one) == 1 else Random(seed_of("commit", seed, id_)).choice(one) for id_, one in holders.items()
-    ]
+    read = ((commit, page) for commit, pages in books.items() for page in pages.values())
+    drawn = [Drawn(page, start, commit) for commit, page in read for start in page.starts]
+    if len(books) > 1:
+        holders: defaultdict[str, list[Drawn]] = defaultdict(list)
+        for one in drawn:
+            holders[one.start.id].append(one)
+        drawn = [Random(seed_of("commit", seed, id_)).choice(some) for id_, some in holders.items()]
     return sorted(drawn, key=lambda one: (one.page.path, one.start.line, one.start.id))
 
 
-def _neighbours(function: Drawn, calls: _Calls) -> dict[str, tuple[str, ...]]:
-    """Whom a function calls and who calls it, at its commit."""
+def _neighbours(function: Drawn, calls: _Calls) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Who calls a function and whom it calls, at its commit."""
     callees, callers = calls
-    called = callees.get((function.path, function.name), {})
-    return {"callers": _some(callers.get(f"{function.path}::{function.name}", {})), "callees": _some(called)}
+    path, name = function.page.path, function.start.name
+    return _some(callers.get(f"{path}::{name}")), _some(callees.get((path, name)))
 
 
 def _calls(pages: Collection[Page]) -> _Calls:
@@ -196,10 +196,10 @@ def inside(function: Function | Drawn | Page, focus: Sequence[str]) -> bool:
     return not places or any(place in ("", ".") or f"{function.path}/".startswith(f"{place}/") for place in places)
 
 
-def _some(names: Mapping[str, bool]) -> tuple[str, ...]:
+def _some(names: Mapping[str, bool] | None) -> tuple[str, ...]:
     """The first few, sure ones before others."""
-    if len(names) < 2:
-        return tuple(names)
+    if not names or len(names) == 1:
+        return tuple(names or ())
     return tuple(sorted(names, key=lambda one: (not names[one], one))[:NEIGHBOURS])
 
 

@@ -25,17 +25,20 @@ def _mark(word: str) -> str:
 
 
 def mentioned(tests: Mapping[str, str], functions: Iterable[Function | Start]) -> dict[str, tuple[str, ...]]:
-    """For each function's id the test files, by path, that say its name; of a method, its type's name too.
+    """The test files, by path, that say the name of a function, and of a method its type's name too, by its id; nothing
+    of functions that none does.
 
     `tests` are the marks of each test file by its path.
     """
-    names = {function.id: [*map(_mark, _names(function.name))] for function in functions}
-    wanted = {mark for said in names.values() for mark in said}
-    by_mark: defaultdict[str, set[str]] = defaultdict(set)
+    names = {function.id: _names(function.name) for function in functions}
+    words = {_mark(word): word for said in names.values() for word in said}
+    wanted = frozenset(words)
+    places: defaultdict[str, set[str]] = defaultdict(set)
     for path, said in tests.items():
         for mark in wanted.intersection(said.split(" ")):
-            by_mark[mark].add(path)
-    return {id_: _all_of([by_mark.get(mark) for mark in said]) for id_, said in names.items()}
+            places[words[mark]].add(path)
+    everywhere = ((id_, [places.get(word) for word in said]) for id_, said in names.items())
+    return {id_: found for id_, some in everywhere if (found := _all_of(some))}
 
 
 def _all_of(places: list[set[str] | None]) -> tuple[str, ...]:
@@ -46,6 +49,9 @@ def _all_of(places: list[set[str] | None]) -> tuple[str, ...]:
 
 def _names(name: str) -> list[str]:
     """What a test has to say: the bare name and the type around it."""
-    owner, bare = ["", *name.split(".")][-2:]
-    said = [owner] if owner and (bare == owner or bare in _MAKERS) else [owner, bare]
+    above, _, bare = name.rpartition(".")
+    owner = above.rpartition(".")[2]
+    said = [owner] if owner and (bare == owner or bare in _MAKERS) else [owner, bare] if owner else [bare]
+    if all(map(str.isidentifier, said)):
+        return said
     return [word[0] for one in said if (word := _WORD.search(one))] or [name]

@@ -1,7 +1,7 @@
 """Reads files in processes of its own, one for each core, and gives the pages as bytes, ready for a memory.
 
-A worker gets chunks of files, one a line, and answers with a line for each file. One that dies is started again at the
-file where it died; a file at which two have died is named, and the rest is read.
+A worker gets chunks of files, one a line, and answers for each file with its page, after the length of that. One that
+dies is started again at the file where it died; a file at which two have died is named, and the rest is read.
 """
 
 import gc
@@ -38,6 +38,9 @@ LETTER = 30_000
 """Bytes to name the files of a chunk in: of less than two, a pipe holds all, and nobody waits to write while the other
 side does.
 """
+
+_LENGTH = 4
+"""Bytes that tell the length of an answer."""
 
 _START = (
     "import sys; from json import loads; sys.path.extend(loads(sys.argv[1])); "
@@ -99,7 +102,8 @@ def serve(root: str) -> None:
             keys = [Key(*one) for one in loads(line)]
             for key, (_, content) in zip(keys, blobs(here, [key.blob for key in keys]), strict=True):
                 page = read(key.path, content, key.declared)
-                out.write((told(page) if page.harmless else b"") + b"\n")
+                answer = told(page) if page.harmless else b""
+                out.write(len(answer).to_bytes(_LENGTH) + answer)
                 out.flush()
 
 
@@ -130,9 +134,10 @@ class _Worker:
         """What it has answered by now."""
         said = os.read(self.pipe, 1 << 20)
         self.dead = not said
-        *lines, self.rest = (self.rest + said).split(b"\n")
-        for line in lines:
-            yield self.owed.popleft(), line or None
+        self.rest += said
+        while len(self.rest) >= (end := _LENGTH + int.from_bytes(self.rest[:_LENGTH])):
+            answer, self.rest = self.rest[_LENGTH:end], self.rest[end:]
+            yield self.owed.popleft(), answer or None
 
     def revived(self) -> Iterator[tuple[Key, Answer]]:
         """Starts it again. What it died at for the second time is answered without it; all, where it failed by itself:
