@@ -152,6 +152,31 @@ def test_what_the_hub_has_and_what_it_does_not_give_out_is_told(tmp_path):
     assert len(said) == 4
 
 
+@pytest.mark.parametrize("told", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}])
+def test_a_hub_that_cannot_be_asked_is_one_line_without_retries(tmp_path, told):
+    told = {"HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_TELEMETRY": "1", **told}
+    done = subprocess.run(
+        [sys.executable, "-c", FETCH, "me/good"], env={**os.environ, **told}, capture_output=True, text=True
+    )
+
+    assert done.stdout.startswith("me/good is no folder, and the hub cannot be asked for it (")
+    assert done.stdout.count("\n") == 1
+    assert "etry" not in done.stderr
+
+
+def test_what_was_fetched_needs_no_hub(tmp_path):
+    told = {"HF_HOME": str(tmp_path), "HF_TOKEN": "", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    with shelf(me__good=False) as (url, models):
+        models["me/good"][1].update({file.name: file.read_bytes() for file in families.folder("qwen3").iterdir()})
+        for _ in range(2):
+            done = subprocess.run(
+                [sys.executable, "-c", FETCH, "me/good"], env={**os.environ, **told, "HF_ENDPOINT": url},
+                capture_output=True, text=True,
+            )  # fmt: skip
+            assert done.stdout == "me/good 4096 qwen3\n", done.stderr
+            url = "http://127.0.0.1:9"
+
+
 def test_a_rehearsal_of_another_making_is_refused_by_name(tmp_path):
     with pytest.raises(ModelError, match="rehearsal-00000000 was made by another sera or another Python"):
         student("rehearsal-00000000", tmp_path)

@@ -56,9 +56,9 @@ def _given(spec: str, context: int) -> Student:
     base = str(folder.resolve()) if local else spec
     if local:
         _loadable(folder)
-    own = _context(base)
-    if not local:
+    else:
         _fetchable(spec)
+    own = _context(base)
     return Student(
         name=folder.resolve().name if local else spec, base=base, context=_fitting(context, own, spec),
         license=_license(folder / "README.md" if local else _hub_card(spec)),
@@ -92,14 +92,26 @@ def _weights(folder: Path) -> list[Path]:
 
 
 def _fetchable(spec: str) -> None:
-    """The same of a hub id, as far as the hub says now which files it has."""
-    from huggingface_hub import HfApi
+    """The same of a hub id, as far as the hub says now which files it has.
+
+    Where it cannot be asked and nothing of the model is here, that is told at once: to load it would ask six times.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # whichever client it has
 
     try:
         names = [file.rfilename for file in HfApi().model_info(spec, timeout=PATIENCE).siblings or ()]
-    except (HfHubHTTPError, OSError, ValueError):
-        return  # offline, or a mirror that lists nothing: loading will tell
+    except (HfHubHTTPError, ValueError):
+        return  # no such name, a gated model, or a mirror that lists nothing: loading will tell
+    except (httpx.TransportError, OSError) as error:
+        if isinstance(try_to_load_from_cache(spec, "config.json"), str):
+            return
+        why = " ".join(str(error).split())[:120] or type(error).__name__
+        raise ModelError(
+            f"{spec} is no folder, and the hub cannot be asked for it ({why}); name a folder of this machine, or fetch "
+            "the model where there is a network"
+        ) from error
     if not any(name.endswith(".safetensors") for name in names):
         raise ModelError(_without(spec, pickled=any(name.endswith((".bin", ".pth")) for name in names)))
 

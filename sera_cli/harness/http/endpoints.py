@@ -28,7 +28,9 @@ class Lease:
 
 
 class Endpoint:
-    """One server, at a `socket` of this machine or by its URL. At most `limit` calls at once: fewer after it said it is busy, slowly more while it answers."""
+    """One server, at a `socket` of this machine or by its URL. At most `limit` calls at once: fewer after it said it is
+    busy, slowly more while it answers.
+    """
 
     def __init__(self, url: str, most: int, pace: Pace, socket: str = "") -> None:
         self.url, self.seen = url, False

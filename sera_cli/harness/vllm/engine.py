@@ -72,8 +72,8 @@ def serving(
     One begun `lazily` answers after `engine.ready`: a run that has all it wants then loads no model.
 
     `tell` hears how far it is, and of crashes. A server that crashes is started again at the same address. Raises
-    Unreachable, which names the log and its last error, when it does not come up or crashes again and again; ConfigError
-    where temporary files lie too deep for a socket.
+    Unreachable, which names the log and its last error, when it does not come up or crashes again and again, and
+    ConfigError where temporary files lie too deep for a socket.
     """
     engine = Engine(order, tell, ready)
     try:
