@@ -83,6 +83,16 @@ def test_names_may_be_words_of_any_language_and_keywords() -> None:
         "合計": "", "type_": ""}
 
 
+@pytest.mark.parametrize("text", [
+    "class 店 {\n  // 説明\n  fun 合計(数: Int): Int { return 数 + 1 }\n}\n", "class 店 { fun 合計(数: Int) = 数 + 1 }",
+])
+def test_what_a_grammar_does_not_read_is_read_past_and_named_as_written(text: str) -> None:
+    (one,) = found(text, ".kt")
+    assert (one.name, one.reason) == ("店.合計", "")
+    assert one.signature.startswith("fun 合計(数: Int)")
+    assert reasons("context(of: Shop)\nfun total(count: Int) = count + 1\n", ".kt") == {"total": ""}
+
+
 def test_functions_nested_fifty_deep_are_found_and_one_is_kept() -> None:
     text = "".join(f"function f{depth}(a) {{ if (a) return 1;\n" for depth in range(50)) + "}" * 50
     told = found(text)
@@ -96,6 +106,26 @@ def test_a_comment_further_up_is_not_about_the_function() -> None:
     assert found("/** Says. */\n\nfunction f(a) { return a + 1; }")[0].doc == "Says."
     assert found("/** Says. */\nx = 1;\nfunction f(a) { return a + 1; }")[0].doc == ""
     assert found("// Says.\n// eslint-disable\nfunction f(a) { return a + 1; }")[0].doc == "Says."
+
+
+def test_a_comment_beside_what_begins_in_its_row_is_of_that_alone() -> None:
+    first, second = found("/** Says. */ function f(a) { return a + 1; }\nfunction g(a) { return a + 2; }\n")
+    assert (first.doc, second.doc) == ("Says.", "")
+    rust = "#[inline] #[test] fn f() { assert!(1 + 1 > a) }\nfn g(a: u8) -> u8 { a + 1 }\n"
+    assert reasons(rust, ".rs") == {"f": "test", "g": ""}
+
+
+@pytest.mark.parametrize(("mark", "reason"), [
+    ("cfg(test)", "test"), ("cfg(any(test, feature = \"x\"))", "test"), ("tokio::test", "test"), ("cfg(not(test))", ""),
+    ("cfg(all(unix, not( test )))", ""), ("cfg(feature = \"latest\")", ""), ("inline", ""),
+])
+def test_what_is_built_without_tests_is_no_test(mark: str, reason: str) -> None:
+    assert reasons(f"#[{mark}]\nfn f(a: u8) -> u8 {{ a + 1 }}\n", ".rs") == {"f": reason}
+
+
+def test_code_that_a_macro_is_given_is_no_trivial_body() -> None:
+    text = "fn f() { select! { _ = a() => { b() } } }\nfn g() { print!(\"{}\", a) }\n"
+    assert reasons(text, ".rs") == {"f": "", "g": "trivial body"}
 
 
 def test_a_parameter_that_is_called_is_nobodys_and_of_its_type_nothing_is_known() -> None:
@@ -154,6 +184,8 @@ def test_two_statements_are_more_than_a_trivial_body(ending: str, text: str) -> 
     ("/** {@inheritDoc} */", ""), ("/** @param a What. */", ""),
     ("/**\n * Says {@link X}.\n * @returns it\n */", "Says {@link X}."),
     ("/// <summary>\n/// Takes a <see cref=\"T:X\"/> at <c>n</c>.\n/// </summary>", "Takes a X at n."),
+    ("// ===== Says =====", "Says"), ("// ======\n// Says.", "Says."), ("// --- Says", "Says"),
+    ("/// <param name=\"a\">What.</param>", ""), ("//#region Sums\n// Says.", "Says."),
     ("/** @brief Says. */", "Says."), ("// A List<int> of < 3.", "A List<int> of < 3."), ("/// Says.\n", "Says."),
 ])
 def test_documentation_is_what_is_said_in_words_and_not_its_markup(comment: str, doc: str) -> None:

@@ -15,7 +15,12 @@ VENDORED = frozenset({
 })  # fmt: skip
 """Folders that hold the work of others."""
 
-GENERATED = re.compile(r"@generated|\bdo not (edit|modify)\b|\bauto-?generated\b|\bgenerated (by|from)\b", re.I)
+GENERATED = re.compile(
+    r"@generated|\bdo not (edit|modify)\b|\bauto-?generated\b|^\W*automatically generated\b|\bmade by GNU Bison\b"
+    r"|\b(?-i:Generated|GENERATED|[Cc]ode generated|scanner generated) (by|from)\b"
+    r"|\bthis (\w+ )?(file|code|source|module|header|table|parser|lexer) (was|is|has been) (\w+ )?generated\b",
+    re.I,
+)  # fmt: skip
 """What a comment at the top of a file says that a program wrote."""
 
 _LINGUIST = {"linguist-generated": "generated", "linguist-vendored": "vendored"}

@@ -21,6 +21,7 @@ _GENERATED_NAME = re.compile(r"(_pb2(_grpc)?|_parsetab|_lextab|^parsetab|^lextab
 _TEST_FOLDER = re.compile(r"^(tests|tests?_.+|.+_tests?|testsuite|testdata)$")
 _TEST_FILE = re.compile(r"^(test_.*|.*_test|tests|conftest)\.pyi?$")
 _MIGRATION = re.compile(r"^\d{3,}_.*\.py$")
+_INSIDE = "inside another function"
 
 
 class Source(NamedTuple):
@@ -86,9 +87,8 @@ def read(source: Source, reason: str, branches: Mapping[FunctionNode, int]) -> I
             yield Found(*span, "", "", "", 0, why)
         else:
             yield Found(*span, source.text(node), signature(node), doc(node), branches.get(node, 0), "")
-        for inner in nested(node):
-            within = (f"{name}.{inner.name}", inner.lineno, inner.end_lineno or inner.lineno)
-            yield Found(*within, "", "", "", 0, reason or "inside another function")
+        for inner, own in nested(node, name):
+            yield Found(own, inner.lineno, inner.end_lineno or inner.lineno, "", "", "", 0, reason or _INSIDE)
 
 
 def definitions(tree: ast.Module) -> Iterator[tuple[FunctionNode, str]]:
@@ -103,14 +103,16 @@ def definitions(tree: ast.Module) -> Iterator[tuple[FunctionNode, str]]:
                 waiting.append((child, f"{prefix}{child.name}." if isinstance(child, ast.ClassDef) else prefix))
 
 
-def nested(node: FunctionNode) -> Iterator[FunctionNode]:
-    """The functions inside a function, at any depth."""
-    waiting: list[ast.AST] = [node]
+def nested(node: FunctionNode, name: str) -> Iterator[tuple[FunctionNode, str]]:
+    """The functions inside a function of that name, at any depth, by the names of all that is around them."""
+    waiting: list[tuple[ast.AST, str]] = [(node, name)]
     while waiting:
-        for child in _blocks(waiting.pop()):
-            waiting.append(child)
+        outer, around = waiting.pop()
+        for child in _blocks(outer):
+            own = f"{around}.{child.name}" if isinstance(child, FunctionNode | ast.ClassDef) else around
+            waiting.append((child, own))
             if isinstance(child, FunctionNode):
-                yield child
+                yield child, own
 
 
 def _blocks(node: ast.AST) -> Iterator[ast.AST]:

@@ -39,6 +39,8 @@ C = Language(
       (pointer_declarator declarator: (function_declarator declarator: (identifier) @name))
       (pointer_declarator declarator: (pointer_declarator
         declarator: (function_declarator declarator: (identifier) @name)))
+      (function_declarator declarator: (parenthesized_declarator (pointer_declarator
+        declarator: (function_declarator declarator: (identifier) @name))))
     ]) @function {NOT_KEYWORD})
     (call_expression function: (identifier) @callee) @call
     [(if_statement) (for_statement) (while_statement) (do_statement) (case_statement) (conditional_expression)] @branch

@@ -21,6 +21,8 @@ CPP = Language(
       (function_declarator declarator: {NAME})
       (pointer_declarator declarator: (function_declarator declarator: {NAME}))
       (pointer_declarator declarator: (pointer_declarator declarator: (function_declarator declarator: {NAME})))
+      (function_declarator declarator: (parenthesized_declarator (pointer_declarator
+        declarator: (function_declarator declarator: {NAME}))))
       (reference_declarator (function_declarator declarator: {NAME}))
       (operator_cast) @name
       (qualified_identifier name: (operator_cast)) @name

@@ -14,6 +14,9 @@ CSHARP = Language(
     (method_declaration name: (identifier) @name) @function
     (constructor_declaration name: (identifier) @name) @function
     (local_function_statement name: (identifier) @name) @function
+    (operator_declaration "operator" @owner operator: _ @name) @function
+    (conversion_operator_declaration "operator" @owner type: (_) @name) @function
+    (destructor_declaration "~" @name) @function
     [(class_declaration name: (_) @name) (struct_declaration name: (_) @name) (interface_declaration name: (_) @name)
      (record_declaration name: (_) @name)] @container
     (invocation_expression function: (identifier) @callee) @call

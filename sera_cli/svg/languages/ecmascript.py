@@ -2,7 +2,7 @@
 
 TESTS = r"/(__tests__|__mocks__|tests?|specs?|e2e|cypress|fixtures)/|[._-](test|spec|e2e|cy)\.[cm]?[jt]sx?$"
 GENERATED = r"[.-]min\.[cm]?js$|[.-]bundle\.js$|/(dist|bundles?|\.next|storybook-static)/|\.generated\.[jt]sx?$"
-NOISE = r"^(module\.)?exports(\.|$)|\bprototype\.|^(this|self|window|globalThis)\."
+NOISE = r"^(module\.)?exports(\.|$)|\bprototype\.|\.prototype$|^(this|self|window|globalThis)\."
 
 SHARED = """
     (function_declaration name: (identifier) @name) @function
@@ -17,8 +17,17 @@ SHARED = """
     (pair key: [(property_identifier) (string)] @name value: [
       (arrow_function body: (_) @body) (function_expression body: (_) @body)
       (generator_function body: (_) @body)]) @function
+    (export_statement "default" @name value: [
+      (arrow_function body: (_) @body) (function_expression body: (_) @body)
+      (generator_function body: (_) @body)]) @function
+    (variable_declarator name: (identifier) @name value: (call_expression
+      function: [(identifier) (member_expression)] @_wraps arguments: (arguments . [
+        (arrow_function parameters: (_) @parameters body: (_) @body)
+        (function_expression parameters: (_) @parameters body: (_) @body)]))
+      (#match? @_wraps "^([Rr]eact[.])?(memo|forwardRef|observer)$")) @function
 
     (class_declaration name: (_) @name) @container
+    (export_statement "default" @name value: (class)) @container
     (variable_declarator name: (identifier) @name value: [(class) (object)]) @container
     (assignment_expression left: [(identifier) (member_expression)] @name right: [(class) (object)]) @container
     (pair key: [(property_identifier) (string)] @name value: [(class) (object)]) @container

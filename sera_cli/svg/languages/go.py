@@ -18,6 +18,8 @@ GO = Language(
         (pointer_type (type_identifier) @owner)
         (pointer_type (generic_type type: (type_identifier) @owner))]))
       name: (field_identifier) @name) @function
+    (var_spec name: (identifier) @name value: (expression_list
+      . (func_literal parameters: (_) @parameters body: (_) @body) .)) @function
     (call_expression function: (identifier) @callee) @call
     (call_expression function: (selector_expression
       operand: (_) @receiver field: (field_identifier) @callee)) @call

@@ -33,7 +33,8 @@ class Language(NamedTuple):
     tested: str = r"\b\B"
     """A function or container decorated with this is a test."""
     stumbles: tuple[bytes, ...] = ()
-    """What is blanked out, one after another, where syntax is broken and is less so without."""
+    """What is blanked out, one after another, where syntax is broken and is less so without; in place of a group named
+    `word` or `end` stand letters or semicolons."""
     instead: "Language | None" = None
     """What a file is read as where that leaves less broken syntax in it, if that is installed."""
     noise: str = r"\b\B"

@@ -14,7 +14,7 @@ RUBY = Language(
     query="""
     (method name: (_) @name) @function
     (singleton_method object: (self) name: (_) @name) @function
-    (singleton_method object: (constant) @owner name: (_) @name) @function
+    (singleton_method object: [(constant) (identifier)] @owner name: (_) @name) @function
     (class name: (_) @name) @container
     (module name: (_) @name) @container
     (call !receiver method: (identifier) @callee) @call

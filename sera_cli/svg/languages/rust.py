@@ -8,7 +8,7 @@ RUST = Language(
     endings=(".rs",),
     tests=r"/(tests|benches)/|/tests\.rs$|_tests?\.rs$",
     generated=r"/(generated|bindings)(\.rs$|/)",
-    tested=r"#\[\s*(cfg\(.*\btest\b|([\w:]+::)?(test|bench)\b)",
+    tested=r"#\[\s*(cfg\((?!.*\bnot\(\s*test\b).*\btest\b|([\w:]+::)?(test|bench)\b)",
     selves=frozenset({"self", "Self"}),
     query="""
     (function_item name: (identifier) @name) @function
@@ -16,9 +16,13 @@ RUST = Language(
     (impl_item type: [
       (type_identifier) @name
       (generic_type type: (type_identifier) @name)
+      (generic_type type: (scoped_type_identifier name: (type_identifier) @name))
       (scoped_type_identifier name: (type_identifier) @name)
       (reference_type type: (type_identifier) @name)
-      (reference_type type: (generic_type type: (type_identifier) @name))]) @container
+      (reference_type type: (generic_type type: (type_identifier) @name))
+      (reference_type type: (array_type) @name)
+      [(primitive_type) (array_type) (tuple_type) (unit_type) (pointer_type) (function_type) (dynamic_type)] @name
+    ]) @container
     (trait_item name: (type_identifier) @name) @container
     (mod_item name: (identifier) @name) @container
     (call_expression function: [(identifier) @callee (generic_function function: (identifier) @callee)]) @call

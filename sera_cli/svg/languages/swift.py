@@ -6,14 +6,16 @@ SWIFT = Language(
     name="swift",
     grammar="tree_sitter_swift",
     endings=(".swift",),
-    tests=r"/\w*Tests?/|(Tests?|Spec)\.swift$",
+    tests=r"/\w*Tests?/|Tests?\.swift$",
     generated=r"\.(pb|grpc|generated)\.swift$",
     selves=frozenset({"self", "Self"}),
     implicit=True,
     reach="repository",
     query="""
-    (function_declaration name: (simple_identifier) @name) @function
+    (function_declaration "func" . _ @name) @function
     (init_declaration "init" @name) @function
+    (deinit_declaration "deinit" @name) @function
+    (subscript_declaration "subscript" @name (computed_property) @body) @function
     (protocol_function_declaration name: (simple_identifier) @name) @function
     [(class_declaration name: (_) @name) (protocol_declaration name: (_) @name)] @container
     (call_expression (simple_identifier) @callee) @call

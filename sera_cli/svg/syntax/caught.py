@@ -1,7 +1,7 @@
 """What a language's query catches in a file: functions, the types around them, calls, comments and the like."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -31,6 +31,9 @@ LONGEST = 80
 BARE = re.compile(r"^[\"'`]|[\"'`]$")
 """The quotes around a string."""
 
+_MAJOR = re.compile(r"[/.]v\d+$")
+"""The version at the end of an import's path, which is no part of the name it brings."""
+
 
 class Scope(NamedTuple):
     """A function or a type around functions, with where it begins and ends in bytes."""
@@ -43,7 +46,7 @@ class Scope(NamedTuple):
 
 
 class Caught(NamedTuple):
-    """What the query caught in a file."""
+    """What the query caught in a file; `content` is as it was, before anything in it was blanked out."""
 
     content: bytes
     language: Language
@@ -55,6 +58,8 @@ class Caught(NamedTuple):
     decorations: dict[int, tuple[int, int]]
     """By the first byte: the last byte, and the first row."""
     imports: dict[str, str]
+    rows: set[int]
+    """In which functions and types begin."""
 
 
 @cache
@@ -108,7 +113,7 @@ def whole(content: bytes, parser: "Parser", known: "Tree") -> "Node":
 
 
 def catch(content: bytes, language: Language, cursor: "QueryCursor", root: "Node") -> Caught:
-    read = Caught(content, language, [], [], [], {}, {}, {})
+    read = Caught(content, language, [], [], [], {}, {}, {}, set())
     scopes: dict[int, Scope] = {}
     for _, caught in cursor.matches(root):
         match caught:
@@ -117,7 +122,7 @@ def catch(content: bytes, language: Language, cursor: "QueryCursor", root: "Node
                 if known is None or len(caught) > len(known.caught):
                     scopes[node.id] = Scope(node, caught, "function" in caught, node.start_byte, node.end_byte)
             case {"call": [node], "callee": [callee]}:
-                read.calls.append((node.start_byte, _receiver(language, caught), text(callee)))
+                read.calls.append((node.start_byte, _receiver(read, caught), text(read, callee)))
             case {"branch": [node]}:
                 read.branches.append(node.start_byte)
             case {"comment": [node]}:
@@ -126,24 +131,25 @@ def catch(content: bytes, language: Language, cursor: "QueryCursor", root: "Node
                 read.decorations[node.start_byte] = (node.end_byte, node.start_point.row)
                 _comment(read, node)
             case {"import": _, "source": [node]}:
-                source = BARE.sub("", text(node))
+                source = BARE.sub("", text(read, node))
                 local = caught.get("local")
-                read.imports[text(local[0]) if local else source.rpartition("/")[2]] = source
+                read.imports[text(read, local[0]) if local else _MAJOR.sub("", source).rpartition("/")[2]] = source
     read.scopes.extend(sorted(scopes.values(), key=lambda one: (one.start, -one.end)))
+    read.rows.update(one.node.start_point.row for one in read.scopes)
     return read
 
 
-def _receiver(language: Language, caught: "Mapping[str, list[Node]]") -> str:
+def _receiver(read: Caught, caught: "Mapping[str, list[Node]]") -> str:
     """What a call is of: a name, a scope, ANYTHING, or "" where it stands alone."""
     match caught:
         case {"scope": [scope]}:
-            said = text(scope)
-            return said if said in language.selves else said + SCOPE
+            said = text(read, scope)
+            return said if said in read.language.selves else said + SCOPE
         case {"receiver": [node]}:
-            said = text(node) if node.end_byte - node.start_byte <= LONGEST else ""
-            if said in language.selves:
+            said = text(read, node) if node.end_byte - node.start_byte <= LONGEST else ""
+            if said in read.language.selves:
                 return said
-            return re.sub(language.noise, "", f"{said}.").removesuffix(".") if NAME.fullmatch(said) else ANYTHING
+            return re.sub(read.language.noise, "", f"{said}.").removesuffix(".") if NAME.fullmatch(said) else ANYTHING
     return ""
 
 
@@ -154,7 +160,14 @@ def _comment(read: Caught, node: "Node") -> None:
         row = last.row - (last.column == 0 and last.row > first.row)  # some grammars end a comment on the next line
         known = read.comments.get(row)
         if known is None or known[1] > node.start_byte:
-            read.comments[row] = (first.row, node.start_byte, node.text or b"")
+            read.comments[row] = (first.row, node.start_byte, read.content[node.start_byte : node.end_byte])
+
+
+def above(read: Caught, row: int) -> Iterator[tuple[int, int, bytes]]:
+    """The comments and decorations right above a row, upwards, but those of what begins beside them."""
+    while row - 1 not in read.rows and (known := read.comments.get(row - 1)):
+        yield known
+        row = known[0]
 
 
 def field(scope: Scope, name: str) -> "Node | None":
@@ -162,5 +175,5 @@ def field(scope: Scope, name: str) -> "Node | None":
     return caught[0] if caught else scope.node.child_by_field_name(name)
 
 
-def text(node: "Node") -> str:
-    return (node.text or b"").decode("utf-8", "replace")
+def text(read: Caught, node: "Node") -> str:
+    return read.content[node.start_byte : node.end_byte].decode("utf-8", "replace")

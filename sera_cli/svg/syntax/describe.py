@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sera_cli.svg.found import Found, clean
 from sera_cli.svg.languages.language import Language
-from sera_cli.svg.syntax.caught import Caught, field
+from sera_cli.svg.syntax.caught import Caught, above, field
 from sera_cli.svg.syntax.naming import Named
 
 if TYPE_CHECKING:
@@ -19,13 +19,16 @@ _COMPUTES = re.compile(
 )
 _CALLS = re.compile(r"^call|call_expression|invocation|new_expression|object_creation|struct_expression|_call$")
 _RAISES = re.compile(r"throw|raise|panic")
-_MARKUP = re.compile(r"^[\s/*!#<]+|[\s/*>-]+$")
+_MARKUP = re.compile(r"^([\s/*!#<]|[=-]{3,})+|[\s/*>=-]+$")
 _REFERENCE = re.compile(r"""<(?:see|seealso|paramref|typeparamref)\s+\w+=["'](?:\w:)?([^"']*)["']\s*/>""")
 _ELEMENT = re.compile(r"</?(summary|remarks|para|value|returns|example|inheritdoc|include|c|code|p|br|b|i|em)\b[^<>]*>")
 _SUMMARY = re.compile(r"[@\\](brief|summary|short|desc|description)\b\s*")
-_TAG = re.compile(r"[@\\]\w|\{@inherit|- (parameter|returns|throws)\b|:(param|returns?)\b", re.I)
+_TAG = re.compile(r"[@\\]\w|\{@inherit|- (parameter|returns|throws)\b|:(param|returns?)\b|\w+ name=", re.I)
 """What begins the formal part of documentation: of parameters and the like."""
-_MACHINE = re.compile(r"go:|nolint|eslint|@ts-|prettier|istanbul|noinspection|jshint|clang-|NOLINT|rubocop|phpcs")
+_MACHINE = re.compile(
+    r"go:|nolint|eslint|@ts-|prettier|istanbul|noinspection|jshint|clang-|NOLINT|rubocop|phpcs|swiftlint|ktlint|biome-"
+    r"|lint:|=begin\b|=end\b|MARK:|(end)?region\b|frozen_string_literal|typed:|export \w+$|\W*$"
+)
 _OPENS = re.compile(r"(\s*(=>|[{=:;,]|\bend$))+$")
 
 
@@ -42,7 +45,7 @@ def describe(read: Caught, one: Named, branches: int, reason: str) -> Found:
         end_line=scope.node.end_point.row + 1,
         text=read.content[scope.start : scope.end].decode("utf-8", "replace"),
         signature=_signature(read, start, body.start_byte if body else scope.end, line - 1),
-        doc=_doc(read, scope.node.start_point.row),
+        doc=_doc(read, scope.node.start_point.row, scope.start),
         branches=branches,
         reason=reason or _reason(read.language, one, body),
     )
@@ -73,10 +76,15 @@ def _plain(statement: "Node") -> bool:
         if _RAISES.search(node.type):
             return True
         calls += bool(_CALLS.search(node.type))
-        if calls > 1 or _COMPUTES.search(node.type):
+        if calls > 1 or _COMPUTES.search(node.type) or _code(node):
             return False
         waiting.extend(node.named_children)
     return True
+
+
+def _code(node: "Node") -> bool:
+    """Whether it is code that a macro is given, of which the grammar tells no more than its brackets."""
+    return node.type == "token_tree" and node.children[0].type == "{"
 
 
 def _signature(read: Caught, start: int, end: int, row: int) -> str:
@@ -89,18 +97,17 @@ def _signature(read: Caught, start: int, end: int, row: int) -> str:
     return clean(re.sub(r"(?<=[(\[]) |,? (?=[)\]])", "", head))
 
 
-def _doc(read: Caught, row: int) -> str:
-    """The first line that says something of the comment right above a row, decorations between them or not."""
-    told: list[str] = []
-    if _apart(read, row):
-        row -= 1
-    while known := read.comments.get(row - 1):
-        row = known[0]
-        if known[1] not in read.decorations:
-            told = [*known[2].decode("utf-8", "replace").splitlines(), *told]
+def _doc(read: Caught, row: int, start: int) -> str:
+    """The first line that says something of the comment right above a row, decorations between them or not, or before
+    the byte in that row where the function starts.
+    """
+    beside = [one for one in [read.comments.get(row)] if one and one[1] < start]
+    first = beside[0][0] if beside else row - _apart(read, row)
+    texts = [one[2] for one in (*beside, *above(read, first)) if one[1] not in read.decorations]
+    told = [line for text in reversed(texts) for line in text.decode("utf-8", "replace").splitlines()]
     lines = (_SUMMARY.sub("", _MARKUP.sub("", _ELEMENT.sub("", _REFERENCE.sub(r"\1", line)))) for line in told)
-    first = next((line for line in lines if line and not _MACHINE.match(line)), "")
-    return "" if _TAG.match(first) else clean(first)
+    said = next((line for line in lines if not _MACHINE.match(line)), "")
+    return "" if _TAG.match(said) else clean(said)
 
 
 def _apart(read: Caught, row: int) -> bool:

@@ -1,6 +1,7 @@
 """Parses a file again without what its grammar stumbles over: macros that stand alone, conditions of a preprocessor.
 
-What is taken out becomes blanks, byte for byte, so that everything else stays where it is.
+What is taken out becomes blanks, byte for byte, so that everything else stays where it is. Names are told from the file
+as it was.
 """
 
 import re
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 LARGEST = 200_000
 """Bytes of a file beyond which it is parsed only once: what people do not read as a whole is seldom worth more."""
+
+FILLERS = {"word": b"x", "end": b";"}
+"""What stands in place of a group of that name; else blanks do."""
 
 MOST = 10_000
 """Places of broken syntax beyond which they are not counted."""
@@ -70,7 +74,7 @@ def _parsed(content: bytes, language: Language) -> Parsed | None:
 
 
 def _blanks(match: re.Match[bytes]) -> bytes:
-    return re.sub(rb"[^\r\n]", b" ", match.group())
+    return re.sub(rb"[^\r\n]", FILLERS.get(match.lastgroup or "", b" "), match.group())
 
 
 def _broken(root: "Node") -> tuple[bool, int]:

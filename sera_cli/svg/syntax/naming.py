@@ -5,8 +5,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from sera_cli.svg.languages.language import ANYTHING, Language
-from sera_cli.svg.syntax.caught import BARE, Caught, Scope, field, text
+from sera_cli.svg.languages.language import ANYTHING
+from sera_cli.svg.syntax.caught import BARE, Caught, Scope, above, field, text
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -41,7 +41,7 @@ def names(read: Caught) -> Iterator[Named]:
     for scope in read.scopes:
         while around and around[-1][0].end <= scope.start:
             around.pop()
-        name = _name(read.language, scope)
+        name = _name(read, scope)
         tested = any(part[2] for part in around) or _tested(read, scope)
         outer = next((part[3] for part in reversed(around) if part[3] >= 0), -1)
         if scope.function:
@@ -50,21 +50,22 @@ def names(read: Caught) -> Iterator[Named]:
         count += scope.function
 
 
-def _name(language: Language, scope: Scope) -> str:
-    written = ".".join(text(node) for key in ("owner", "name") for node in scope.caught.get(key, ())[:1])
-    name = BARE.sub("", re.sub(language.noise, "", written))
+def _name(read: Caught, scope: Scope) -> str:
+    written = ".".join(text(read, node) for key in ("owner", "name") for node in scope.caught.get(key, ())[:1])
+    name = BARE.sub("", re.sub(read.language.noise, "", written))
     while name != (name := _TEMPLATE.sub("", name)):
         pass
     return re.sub(r"\s*\.\s*", ".", " ".join(name.replace("::", ".").split())) or (written if scope.function else "")
 
 
 def _tested(read: Caught, scope: Scope) -> bool:
+    """Whether something that decorates it says that it is a test: in the rows above, or before it in its own."""
     row = scope.node.start_point.row
-    while known := read.comments.get(row - 1):
-        if known[1] in read.decorations and re.search(read.language.tested, known[2].decode("utf-8", "replace")):
-            return True
-        row = known[0]
-    return False
+    begins = read.content.rfind(b"\n", 0, scope.start) + 1
+    if re.search(read.language.tested, read.content[begins : scope.start].decode("utf-8", "replace")):
+        return True
+    marks = [known[2].decode("utf-8", "replace") for known in above(read, row) if known[1] in read.decorations]
+    return any(re.search(read.language.tested, mark) for mark in marks)
 
 
 def branches(read: Caught, named: list[Named]) -> list[int]:
@@ -83,7 +84,7 @@ def bodies(read: Caught, named: list[Named]) -> dict[str, frozenset[tuple[str, s
     A parameter that is called is nobody's, and of what a parameter is, nothing is known.
     """
     bodies: dict[str, set[tuple[str, str]]] = {one.name: set() for one in named if one.outer < 0}
-    given = [_words(field(one.scope, "parameters")) - read.language.selves for one in named]
+    given = [_words(read, field(one.scope, "parameters")) - read.language.selves for one in named]
     holders = _holders([start for start, _, _ in read.calls], named)
     for (_, receiver, callee), index in zip(read.calls, holders, strict=True):
         parameter = False
@@ -93,14 +94,14 @@ def bodies(read: Caught, named: list[Named]) -> dict[str, frozenset[tuple[str, s
                 break
             index = named[index].outer
         if index >= 0 and (receiver or not parameter):
-            own = [text(node) for node in named[index].scope.caught.get("self", ())]
+            own = [text(read, node) for node in named[index].scope.caught.get("self", ())]
             said = "this" if receiver in own else ANYTHING if parameter else receiver
             bodies[named[index].name].add((said, callee))
     return {name: frozenset(calls) for name, calls in bodies.items()}
 
 
-def _words(node: "Node | None") -> frozenset[str]:
-    return frozenset(re.findall(r"[\w$]+", text(node))) if node else frozenset()
+def _words(read: Caught, node: "Node | None") -> frozenset[str]:
+    return frozenset(re.findall(r"[\w$]+", text(read, node))) if node else frozenset()
 
 
 def _holders(places: list[int], named: list[Named]) -> Iterator[int]:

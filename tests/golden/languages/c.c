@@ -66,3 +66,7 @@ int both(int x)
     }
     return x;
 }
+
+static int (*chosen(int kind))(int) {
+    return kind > 1 ? add_one : add_two;
+}

@@ -78,3 +78,7 @@ Till::
 SHOP_EXPORT SHOP_DEPRECATED("soon") Basket *opened(int size) SHOP_NOEXCEPT {
   return size > 0 ? new Basket(size) : nullptr;
 }
+
+int (*chosen(int kind))(int) {
+    return kind > 1 ? add_one : add_two;
+}

@@ -62,3 +62,15 @@ namespace Shop.Sales
         public int Close(int given) => given * 2;
     }
 }
+
+namespace Shop.Sums
+{
+    public sealed class Sum
+    {
+        ~Sum() { Close(true, false); Log(1); }
+
+        public static Sum operator +(Sum one, Sum two) => new Sum(one.cents + two.cents);
+
+        public static explicit operator int(Sum one) { return one.cents / 100; }
+    }
+}

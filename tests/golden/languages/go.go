@@ -56,3 +56,11 @@ func Map[T, U any](
 	}
 	return made
 }
+
+// Twice is kept in a variable.
+var Twice = func(x int) int {
+	return x * 2
+}
+
+//export Half
+func Half(x int) int { return x / 2 }

@@ -81,3 +81,14 @@ module.exports = {
     return x + 1;
   }
 })();
+
+Basket.prototype = {
+  fill: function (items) {
+    this.items = items.map(add);
+  },
+};
+
+/** What this file is for. */
+export default function (price) {
+  return price * 100;
+}

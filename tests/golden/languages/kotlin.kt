@@ -42,3 +42,14 @@ object Money {
 }
 
 fun String.shout(): String = uppercase() + "!"
+
+class Sum(val cents: Int) {
+    /** From whole ones. */
+    constructor(whole: Int, rest: Int) : this(whole * 100 + rest) {
+        if (rest > 99) throw IllegalArgumentException()
+    }
+}
+
+sealed interface 状態 {
+    data class 開(val 数: Int) : 状態 { fun 倍() = 数 * 2 }
+}

@@ -47,3 +47,15 @@ end
 def Money.none
   nil
 end
+
+=begin
+Says it in a block.
+=end
+def block(price)
+  price * 2
+end
+
+shop = Object.new
+def shop.open(hour)
+  hour > 8
+end

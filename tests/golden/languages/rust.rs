@@ -74,3 +74,25 @@ mod tests {
         assert_eq!(helper(), 4);
     }
 }
+
+#[cfg(not(test))]
+impl Priced for u8 {
+    fn price(&self) -> u32 {
+        u32::from(*self) * 100
+    }
+}
+
+impl<T> Priced for [T] {
+    fn price(&self) -> u32 {
+        self.len() as u32 * 2
+    }
+}
+
+/** Waits. */ async fn wait(one: Waiting) {
+    tokio::select! {
+        _ = one.ready() => { add(1, 2); }
+    }
+}
+
+#[test] fn at_once() { assert_eq!(add(1, 1), 2) }
+fn after(a: u32) -> u32 { a + 1 }

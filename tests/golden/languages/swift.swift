@@ -46,3 +46,14 @@ extension Basket {
 struct Money {
     static func none() -> Int { 0 }
 }
+
+final class Sum {
+    deinit { if open { close() } }
+
+    subscript(index: Int) -> Int {
+        return parts[index + 1]
+    }
+
+    /// Puts two together.
+    static func + (one: Sum, two: Sum) -> Int { one.cents + two.cents }
+}

@@ -12,3 +12,13 @@ export const Counter: React.FC<Props> = ({ name }) => {
 export function Empty() {
   return null;
 }
+
+export const Row = React.memo(function Inner({ name }: Props) {
+  return name ? <b>{name}</b> : null;
+});
+
+export default class extends React.Component<Props> {
+  render() {
+    return this.props.name ? <Row /> : null;
+  }
+}
