@@ -136,6 +136,7 @@ def test_specialize_ends_with_base_agent_and_teacher_at_the_same_tasks(
     assert agent["mean"] == base["mean"] == 0.0
     assert teacher["mean"] > 0
     assert "2 soft tasks about 2 functions held out, written by rehearsal at " in captured.err
+    assert captured.err.count("one reply at a time is written in this process") == 1
 
     card = registry.find(home("data"), "timesheet")
     assert [one.model_dump() for one in card.evaluations] == found["evaluations"]
@@ -151,7 +152,7 @@ def test_specialize_ends_with_base_agent_and_teacher_at_the_same_tasks(
     assert registry.find(home("data"), "timesheet") == card
     rows = captured.out.splitlines()[-5:]
     assert rows[0] == "soft, 2 tasks, 2 seeds"
-    assert [row.split()[:3] for row in rows[1:3]] == [["model", "mean", "recall"], ["timesheet@1", "0.000", "0.000"]]
+    assert [row.split()[:3] for row in rows[1:3]] == [["model", "mean", "recall"], ["timesheet@1", "0.0", "%"]]
     assert "Recall is a proxy: " in captured.err
     assert sera("agents", "show", "timesheet") == 0
-    assert "soft, teacher rehearsal" in capsys.readouterr().out
+    assert f"recall {100 * teacher['mean']:.1f} %, 95 % interval " in capsys.readouterr().out

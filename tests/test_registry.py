@@ -197,8 +197,8 @@ def test_what_was_measured_stands_in_both_cards_and_the_newest_of_a_benchmark_wi
     assert told.evaluations == (past, SOFT, BASE)
     assert registry.find(tmp_path, "flask") == told
     people = (registry.folder(tmp_path, card) / "README.md").read_text()
-    assert "\n| soft | this agent | recall | 0.500 | 0.400 to 0.625 | 0.010 | 44 | 3 |  |\n" in people
-    assert "\n| soft | Qwen3-8B | recall | 0.250 | 0.200 to 0.300 |  | 44 | 3 | up |\n" in people
+    assert "\n| soft | this agent | recall | 50.0 % | 40.0 to 62.5 % | 1.0 % | 44 | 3 |  |\n" in people
+    assert "\n| soft | Qwen3-8B | recall | 25.0 % | 20.0 to 30.0 % |  | 44 | 3 | up |\n" in people
     assert "a\nproxy for tasks resolved, not a count of them" in people
 
 

@@ -9,6 +9,7 @@ import typer
 from sera_cli.cli.options import Json, Yes
 from sera_cli.console import document, say, show, table
 from sera_cli.errors import ConfigError
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.agents.export import Exported
@@ -180,7 +181,8 @@ def lines(card: "AgentCard") -> list[tuple[str, str]]:
 
 
 def in_words(one: "Evaluation") -> str:
-    """What came of a benchmark: `recall 0.412 (95 % 0.350 to 0.474), tasks 44, seeds 3, sd 0.012`."""
-    spread = "" if one.sd is None else f", sd {one.sd:.3f}"
-    known = f"{one.score} {one.mean:.3f} (95 % {one.low:.3f} to {one.high:.3f}), tasks {one.tasks}, seeds {one.seeds}"
-    return known + spread + (f"; the agent beside it: {one.verdict}" if one.verdict else "")
+    """What came of a benchmark: `recall 41.2 %, 95 % interval 35.0 to 47.4 %, sd 1.2 %; 44 tasks, 3 seeds`."""
+    known = f"{one.score} {100 * one.mean:.1f} %, 95 % interval {100 * one.low:.1f} to {100 * one.high:.1f} %"
+    spread = "" if one.sd is None else f", sd {100 * one.sd:.1f} %"
+    tried = f"; {counted(one.tasks, 'task')}, {counted(one.seeds, 'seed')}"
+    return known + spread + tried + (f"; the agent beside it: {one.verdict}" if one.verdict else "")

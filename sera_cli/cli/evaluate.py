@@ -43,6 +43,8 @@ class Wanted:
     run: str = ""
     retry_failed: bool = False
     submission: Path | None = None
+    beside: bool = False
+    """Another was measured before, by the same command."""
 
 
 def evaluate(
@@ -106,7 +108,7 @@ def evaluate(
     An instance counts only where its own fix resolves it here, and no patch does not. Goes on where it was stopped;
     more --seeds or --instances go on too. Exits with 1 where nothing could be graded.
     """
-    from sera_cli.cli.evaluation import evaluating, measuring, sitting
+    from sera_cli.cli.evaluation import evaluating, foretelling, measuring, sitting
     from sera_cli.evaluate import report as reports
 
     flags = {
@@ -121,7 +123,7 @@ def evaluate(
         submission=submission,
     )  # fmt: skip
     if dry_run:
-        return _foretold(evaluating.ahead(wanted), as_json=json)
+        return _foretold(foretelling.ahead(wanted), as_json=json)
     way = sitting if bench == "soft" else evaluating
     folder, report = way.evaluate(wanted)
     document(answer(report, folder)) if json else screen(report, folder)
@@ -157,7 +159,8 @@ def screen(report: "Report", folder: Path) -> None:
     counts = ("resolved", "unresolved", "infra", "unvalidated", "total") if resolving else ("scored", "infra", "total")
     show(table(counts, [[totals[key] for key in counts]]))
     if summary.get("mean") is not None:
-        show(scored(summary, "resolved" if resolving else "mean recall"))
+        for line in scored(summary, "resolved" if resolving else "mean recall"):
+            show(line)
     if not resolving:
         say(totals["note"], prose=True)
     for title, reasons in (("not resolved", reasons_of(report, "unresolved")),
@@ -172,17 +175,16 @@ def screen(report: "Report", folder: Path) -> None:
     show(str(folder / "report.json"))
 
 
-def scored(summary: dict[str, Any], what: str = "resolved") -> str:
-    """`resolved 46.2 %, 95 % interval over tasks 31.6 to 61.4 %, sd over seeds 1.2`."""
-    parts = [f"{what} {100 * summary['mean']:.1f} %"]
+def scored(summary: dict[str, Any], what: str = "resolved") -> list[str]:
+    """`resolved 46.2 %, 95 % interval over tasks 31.6 to 61.4 %`, and in a line below what several seeds tell."""
+    first = f"{what} {100 * summary['mean']:.1f} %"
     if interval := summary.get("interval"):
         low, high = 100 * interval["low"], 100 * interval["high"]
-        parts.append(f"{100 * interval['level']:.0f} % interval over tasks {low:.1f} to {high:.1f} %")
-    if summary.get("sd") is not None:
-        parts.append(f"sd over seeds {100 * summary['sd']:.1f}")
-    parts += [f"pass@{k} {100 * share:.1f} %" for k, share in summary.get("pass_at", {}).items()
-              if k != "1" and share is not None]
-    return ", ".join(parts)
+        first += f", {100 * interval['level']:.0f} % interval over tasks {low:.1f} to {high:.1f} %"
+    more = [] if summary.get("sd") is None else [f"sd over seeds {100 * summary['sd']:.1f} %"]
+    more += [f"pass@{k} {100 * share:.1f} %" for k, share in summary.get("pass_at", {}).items()
+             if k != "1" and share is not None]
+    return [first, *filter(None, [", ".join(more)])]
 
 
 def reasons_of(report: "Report", verdict: str) -> dict[str, str]:
@@ -211,9 +213,11 @@ def spent(report: "Report") -> str:
 
 
 def _foretold(plan: dict[str, Any], *, as_json: bool) -> None:
+    from sera_cli.cli.evaluation.foretelling import lines
+
     if as_json:
         return document({"dry_run": True, **plan})
-    for name, value in plan.items():
-        say(f"{name.replace('_', ' '):12} {value}")
+    for name, value in lines(plan):
+        say(f"{name:12} {value}")
     say("Nothing was done. Leave out --dry-run to begin.")
     return None

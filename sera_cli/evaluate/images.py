@@ -5,7 +5,6 @@ repository and no history. What sera fetched itself makes room for the next imag
 that was there before is never removed.
 """
 
-import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING, Self
 
 from sera_cli.errors import SandboxError
 from sera_cli.evaluate import swebench
-from sera_cli.evaluate.instance import InstallConfig, Instance
+from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.places import Unprepared
 from sera_cli.evaluate.script import script
+from sera_cli.evaluate.specification import command
 from sera_cli.harness.sandbox import ROOT, Terms, daemon
 from sera_cli.harness.sandbox.container import House, Stand
 from sera_cli.harness.sandbox.cut import Held, cut
@@ -109,7 +109,7 @@ class ImagePlace:
             own = "\n".join(_official(instance, self._published.root))
             return script(instance.model_copy(update={"eval_script": own}), "", (self._published.activate,))
         if config and config.test_cmd:
-            return script(instance, _command(instance, config), (self._published.activate, *config.eval_commands))
+            return script(instance, command(instance, config), (self._published.activate, *config.eval_commands))
         wanted = "give the row an eval_script, or an install_config with a test_cmd"
         raise Unprepared(f"{instance.instance_id}: nobody says how its tests are run; {wanted}")
 
@@ -188,12 +188,3 @@ def _official(instance: Instance, root: str) -> list[str]:
     told = MAP_REPO_VERSION_TO_SPECS[instance.repo][instance.version]
     made = make_eval_script_list(row, told, "testbed", root, "HEAD", instance.test_patch)
     return ["set -uxo pipefail", *(line for line in made if line not in ACTIVATION)]
-
-
-def _command(instance: Instance, config: InstallConfig) -> str:
-    """The row's own test command; for Python with the files of the test patch."""
-    from swebench.harness.test_spec.python import get_test_directives
-
-    about = {"repo": instance.repo, "test_patch": instance.test_patch}
-    files = get_test_directives(about) if config.language == "python" else []
-    return " ".join([config.test_cmd, *map(shlex.quote, files)])

@@ -79,7 +79,7 @@ def specification(instance: Instance, checkout: Checkout) -> Specification:
         bounds=() if instance.install_config else BOUNDS, wished=wished, requirements=required,
         packages=config.pip_packages, pre_install=config.pre_install, install=editable(config.install),
         before=tuple(line for line in config.eval_commands if not SPOKEN.search(line)),
-        test_command=_command(instance, config), parser=swebench.parser(instance),
+        test_command=command(instance, config), parser=swebench.parser(instance),
         sources=digest(repositories.blobs(checkout, SOURCES)) if instance.install_config else _apart(checkout, setup),
     )  # fmt: skip
 
@@ -158,7 +158,7 @@ def _first(paths: Sequence[str], setup: Checkout) -> str:
     raise DataError(f"{' or '.join(paths)} is not in the repository at {setup.commit[:12]}")
 
 
-def _command(instance: Instance, config: InstallConfig) -> str:
+def command(instance: Instance, config: InstallConfig) -> str:
     """The test command; for Python with the files of the test patch, as swebench picks and writes them."""
     if config.language != "python" or instance.eval_script:
         return config.test_cmd

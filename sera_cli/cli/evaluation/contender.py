@@ -76,17 +76,17 @@ def base(card: "AgentCard") -> Contender:
     return Contender(base_of([of(card)]) or f"{base_name(card.base)}@0", card, bare=True)
 
 
-def one_at_a_time(who: Contender) -> bool:
-    """Whether it writes one reply at a time: an agent, where there is no vLLM."""
+def one_at_a_time(who: Contender) -> str:
+    """Why it writes one reply at a time, as an agent does where there is no vLLM; empty where it does not."""
     from sera_cli.harness.vllm.launch import command
 
     if not who.card:
-        return False
+        return ""
     try:
         command(os.environ)
-    except ConfigError:
-        return True
-    return False
+    except ConfigError as error:
+        return str(error)
+    return ""
 
 
 @contextmanager
@@ -105,10 +105,10 @@ def answering(
         return
     from sera_cli.cli.serve import raised, running
 
-    offline = job.config.privacy.offline
+    offline, backend = job.config.privacy.offline, "here" if one_at_a_time(who) else "auto"
     with (
         _standing(who) as served,
-        raised([served], "127.0.0.1", 0, backend="auto", flags=(), key="", offline=offline) as stand,
+        raised([served], "127.0.0.1", 0, backend=backend, flags=(), key="", offline=offline) as stand,
         running(stand),
         closing(remote(replace(job, teacher=who.teacher), (f"{stand.url}/v1",), meter=meter, pace=pace)) as asked,
     ):

@@ -4,13 +4,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sera_cli.cli.evaluate import Wanted
 from sera_cli.cli.evaluation import environments
 from sera_cli.cli.evaluation.contender import arena
 from sera_cli.cli.evaluation.evaluated import Row, reported, rows, submit
-from sera_cli.cli.evaluation.exam import Exam, files, settled
+from sera_cli.cli.evaluation.exam import Exam, announce, files, settled
 from sera_cli.cli.evaluation.watching import Watch
 from sera_cli.cli.working import workers
 from sera_cli.console import Board, board, say
@@ -40,7 +40,7 @@ def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
 
     exam = settled(wanted)
     run = exam.job.run
-    say(f"{exam.bench}, {counted(len(exam.instances), 'instance')}; evaluation {run.name}")
+    announce(exam, "instance")
     if len(exam.seeds) > 1 and not exam.settings["temperature"]:
         say("note: at temperature 0 the seeds of an instance are much alike", prose=True)
     _tell_known(exam)
@@ -70,31 +70,6 @@ def futile(report: "Report") -> str:
     )
 
 
-def ahead(wanted: Wanted) -> dict[str, Any]:
-    """What would be done, and what that may take."""
-    from sera_cli import profile, store
-    from sera_cli.cli import money
-    from sera_cli.cli.forecast import learnt
-    from sera_cli.evaluate.grade import Grade
-
-    exam = settled(wanted)
-    done = store.read(files(exam).graded, Grade)
-    left = sum(one.id not in done for one in exam.todo)
-    plan: dict[str, Any] = {
-        "bench": exam.bench, "model": exam.name, "run": str(exam.job.run.folder), "instances": len(exam.instances),
-        "seeds": len(exam.seeds), "attempts": len(exam.todo), "left": left, "jobs": exam.jobs,
-        "environment": exam.settings["environment"],
-    }  # fmt: skip
-    if exam.who and left:
-        known, origin = learnt(exam.job, profile.of(exam.job.run))
-        usage, price = known.reproduced.used(left), money.price(exam.job)
-        plan |= {
-            "tokens": usage.prompt + usage.completion, "dollars": None if price is None else round(price.of(usage), 2),
-            "hours": round(known.reproduced.each("seconds") * left / exam.jobs / 3600, 2), "by": origin,
-        }  # fmt: skip
-    return plan
-
-
 def _work(exam: Exam, shown: Board) -> None:
     """Every attempt, validated, made and graded. Raises SeraError where nothing but breakage comes of them."""
     from sera_cli.evaluate.evaluation import Judging
@@ -111,6 +86,7 @@ def _work(exam: Exam, shown: Board) -> None:
             arena=arena, patches=exam.patches, retry_failed=exam.wanted.retry_failed,
         )  # fmt: skip
         broken = 0
+        watch.begin()
         for attempt, grade in judging.graded(exam.todo, pool, exam.jobs):
             watch.graded(attempt, grade)
             broken = broken + 1 if grade.verdict == "infra" else 0

@@ -83,6 +83,13 @@ def settled(wanted: Wanted) -> Exam:
     return replace(exam, todo=attempts(exam))
 
 
+def announce(exam: Exam, what: str) -> None:
+    """Says what begins, and how an agent writes where there is no vLLM, once for all who are measured in a command."""
+    say(f"{exam.bench}, {counted(len(exam.instances), what)}; evaluation {exam.job.run.name}")
+    if exam.who and not exam.wanted.beside and (why := one_at_a_time(exam.who)):
+        say(f"note: {why}. Until then one reply at a time is written in this process", prose=True)
+
+
 def entrant(wanted: Wanted, bench: str) -> Contender | None:
     """Who is evaluated; None where patches are graded. Raises ConfigError for options that do not go together."""
     if wanted.predictions and bench == "soft":

@@ -123,8 +123,8 @@ def screen(card: "AgentCard", bench: str) -> None:
         return
     first, agent = found[0], f"{card.name}@{card.version}"
     rows = [
-        (one.who or agent, f"{one.mean:.3f}", f"{one.low:.3f} to {one.high:.3f}",
-         "" if one.sd is None else f"{one.sd:.3f}", one.verdict)
+        (one.who or agent, f"{100 * one.mean:.1f} %", f"{100 * one.low:.1f} to {100 * one.high:.1f} %",
+         "" if one.sd is None else f"{100 * one.sd:.1f} %", one.verdict)
         for one in found
     ]  # fmt: skip
     show(f"{bench}, {counted(first.tasks, 'task')}, {counted(first.seeds, 'seed')}")
@@ -206,15 +206,19 @@ def _left(job: Job) -> float:
 
 
 def _evaluated(job: Job, bench: str, tasks: Path | None, who: dict[str, str]) -> "Report":
-    """One of them, as `sera eval` does it: in a folder of `.sera/evals` that goes on where it was stopped."""
+    """What is known of one of them, asked as `sera eval` asks, in a folder of `.sera/evals` that goes on where it was
+    stopped: its report tells of what was asked before, too.
+    """
     from sera_cli.cli.evaluate import Wanted
     from sera_cli.cli.evaluation import evaluating, sitting
+    from sera_cli.evaluate.report import read
 
     wanted = Wanted(
         job.asked.repo, _flags(job), bench=bench, dataset=tasks, seeds=job.config.eval.seeds or SEEDS,
         retry_failed=job.asked.retry_failed, agent=who.get("agent", ""), model=who.get("model", ""),
+        beside="agent" not in who,
     )  # fmt: skip
-    return (sitting.evaluate if bench == "soft" else evaluating.evaluate)(wanted)[1]
+    return read((sitting.evaluate if bench == "soft" else evaluating.evaluate)(wanted)[0])
 
 
 def _flags(job: Job) -> dict[str, Any]:

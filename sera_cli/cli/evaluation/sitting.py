@@ -12,7 +12,7 @@ from sera_cli.cli.evaluate import Wanted
 from sera_cli.cli.evaluation.contender import arena
 from sera_cli.cli.evaluation.evaluated import Row, cost, told, whole
 from sera_cli.cli.evaluation.evaluating import AGAIN, HOPELESS, keep_instances
-from sera_cli.cli.evaluation.exam import Exam, entrant, files, settled
+from sera_cli.cli.evaluation.exam import Exam, announce, entrant, files, settled
 from sera_cli.cli.job import Job
 from sera_cli.cli.working import workers
 from sera_cli.console import Board, board, say
@@ -35,7 +35,7 @@ def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
     have_tasks(wanted)
     exam, known = _untaught(settled(wanted))
     run = exam.job.run
-    say(f"{exam.bench}, {counted(len(exam.instances), 'task')}; evaluation {run.name}")
+    announce(exam, "task")
     with runs.held(run), board() as shown:
         runs.settle(run, "eval", exam.settings)
         keep_instances(exam, known)
@@ -106,6 +106,7 @@ def _work(exam: Exam, shown: Board) -> None:
         ) as (made, account),
         workers(exam.jobs, stop) as pool,
     ):  # fmt: skip
+        shown("evaluate", 0, len(exam.todo))
         found = solved(
             files(exam).solved, exam.todo, made, pool, workers=exam.jobs, retry_failed=exam.wanted.retry_failed)
         for attempt, rollout in found:
@@ -145,7 +146,7 @@ class Score:
         self.row = self.row + 1 if score is None else 0
         self._broken += score is None
         self._scores += [] if score is None else [score]
-        parts = [f"mean recall {mean(self._scores):.3f}"] if self._scores else []
+        parts = [f"mean recall {100 * mean(self._scores):.1f} %"] if self._scores else []
         parts += [f"{self._broken} broke"] if self._broken else []
         self._board(
             "evaluate", len(self._scores) + self._broken, self._attempts, ", ".join([*parts, *filter(None, [spent])]))

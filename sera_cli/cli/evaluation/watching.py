@@ -22,8 +22,16 @@ class Watch:
         self._turn = Lock()
         self._verdicts: dict[str, str] = {}
         self._valid: dict[str, bool] = {}
+        self._loading = ""
+
+    def begin(self) -> None:
+        """Shows what is to be done, in its order, so that the clocks of all run from here on."""
+        self._board("validate", 0, self._instances)
+        self._board("evaluate", 0, self._attempts)
 
     def told(self, text: str) -> None:
+        """Hears how far the model's server is."""
+        self._loading = text
         self._board("model", 0, note=text)
 
     def validated(self, one: "Validation") -> None:
@@ -40,5 +48,8 @@ class Watch:
         with self._turn:
             self._verdicts[attempt.id] = grade.verdict
             done, counts = len(self._verdicts), Counter(self._verdicts.values())
+        if self._loading:  # whoever is graded was answered: its clock stops
+            self._board("model", 1, 1, self._loading)
+            self._loading = ""
         parts = [f"{count} {verdict}" for verdict, count in counts.most_common()]
         self._board("evaluate", done, self._attempts, ", ".join([*parts, *filter(None, [self.spent()])]))

@@ -172,7 +172,8 @@ def checked(url: str) -> str:
     except ValueError:
         good = False
     if not good or not url.isascii() or not url.isprintable() or " " in url:
-        raise ConfigError(f"{url!r} is not a URL; give --teacher-url like http://127.0.0.1:8000/v1")
+        raise ConfigError(
+            f"{url!r} is not a URL; name one like http://127.0.0.1:8000/v1 (--teacher-url; --url of eval and chat)")
     return url.rstrip("/")
 
 
