@@ -123,3 +123,50 @@ def test_the_call_graph_is_drawn_in_the_language_that_the_ending_names(
     assert mine(shop, "--graph", tmp_path / "g.png") == 2
     assert capsys.readouterr().err == (
         f"error: {tmp_path}/g.png: its ending should say how to draw it: .dot, .gv, .graphml\n")
+
+
+def test_json_is_one_document_beside_a_graph_and_no_lines(shop: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert mine(shop, "--graph", tmp_path / "g.dot", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "graph": f"{tmp_path}/g.dot", "functions": 2, "calls": 1, "ambiguous": 0}
+    assert mine(shop, "--jsonl", "--json") == 2
+    assert json.loads(capsys.readouterr().out)["error"]["message"] == (
+        "--json prints one document and --jsonl a function a line: say one of them")
+
+
+def test_a_limit_leaves_the_functions_that_rollouts_set_out_from_first(tmp_path: Path, capsys: Captured) -> None:
+    files: dict[str, str | bytes] = {f"src/{letter}.py": ADD.replace("add", letter) for letter in "abcdefgh"}
+    shop = commit(tmp_path / "many", files)
+    assert mine(shop, "--limit", "3", "--run", "r") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "8 functions in 8 files, 1 of them kept back for evaluation; --limit leaves 3 to start from." in said
+    written = [json.loads(line) for line in (shop / ".sera/runs/r/1-functions.jsonl").read_text().splitlines()[1:]]
+    first = [row["name"] for row in written if not row["heldout"]][:3]
+    assert mine(shop, "--limit", "3", "--jsonl") == 0
+    assert [row["name"] for row in lines(capsys)] == sorted(first)
+
+
+def test_of_a_part_the_graph_has_what_is_around_it(tmp_path: Path) -> None:
+    calls = "def {0}(x):\n    if x:\n        return {1}(x)\n    return {1}(1)\n"
+    shop = commit(tmp_path / "calls", {
+        "a/one.py": "from b.two import two\n" + calls.format("one", "two"),
+        "b/two.py": "from c.three import three\n" + calls.format("two", "three"),
+        "c/three.py": "def three(x):\n    return x + 1\n",
+    })
+    assert mine(shop, "--focus", "a", "--graph", tmp_path / "g.dot") == 0
+    assert [row for row in (tmp_path / "g.dot").read_text().splitlines() if "->" in row] == [
+        '  "a/one.py::one" -> "b/two.py::two";']
+
+
+def test_a_folder_whose_name_has_a_space_can_be_the_focus(tmp_path: Path, capsys: Captured) -> None:
+    shop = commit(tmp_path / "odd", {"my code/it's/a.py": ADD, "b.py": ADD})
+    assert mine(shop, "--jsonl", "--focus", "my code/it's") == 0
+    assert [row["path"] for row in lines(capsys)] == ["my code/it's/a.py"]
+    assert mine(shop, "--jsonl", "--set", "generate.focus=it's") == 2
+    assert "put quotes around what has a space in it" in capsys.readouterr().err
+
+
+def test_what_was_left_out_of_a_commit_is_asked_for_at_that_commit(shop: Path, capsys: Captured) -> None:
+    assert mine(f"{shop}@HEAD~0") == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"why it is left out: sera mine {shop} --at HEAD~0 --jsonl --all" in told

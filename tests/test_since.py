@@ -81,6 +81,8 @@ def test_an_agent_stands_for_the_commit_it_was_made_from(shop: Path, tmp_path: P
 def test_what_cannot_be_compared_is_said_in_one_line(shop: Path, capsys: Captured) -> None:
     assert mine(shop, "--since-commit", "v9") == 2
     assert capsys.readouterr().err == f"error: {shop} has no commit 'v9' to compare with; fetch it first\n"
+    assert mine(shop, "--since-commit", "") == 2
+    assert capsys.readouterr().err == f"error: {shop} has no commit '' to compare with; fetch it first\n"
     assert mine(shop, "--since-commit", "v1", "--since-agent", "shop") == 2
     assert capsys.readouterr().err == "error: say --since-commit or --since-agent, not both\n"
     assert mine(shop, "--since-commit", "v1", "--all") == 2

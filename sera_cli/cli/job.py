@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from shlex import quote
+from shlex import quote, split
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -157,7 +157,7 @@ def _generation(config: "Config", commits: tuple[str, ...], teacher: str) -> dic
     return {
         "commit": commits[-1],
         "commits": list(commits),
-        "focus": sorted(config.generate.focus.split()),
+        "focus": sorted(_places(config.generate.focus)),
         "seed": config.generate.seed,
         "teacher": teacher,
         "temperature": config.teacher.temperature,
@@ -172,6 +172,14 @@ def _generation(config: "Config", commits: tuple[str, ...], teacher: str) -> dic
     } | ({"languages": sorted(config.generate.language.split())} if config.generate.language else {}) | (
         {"rehearsal": templates.fingerprint("rehearsal.toml")} if teacher == "rehearsal" else {}
     ) | ({"heldout": heldout} if heldout != Eval().heldout else {})
+
+
+def _places(line: str) -> list[str]:
+    """The folders and files that one line names. Raises ConfigError for quotes that do not close."""
+    try:
+        return split(line)
+    except ValueError as error:
+        raise ConfigError(f"generate.focus is {line!r}: {error}; put quotes around what has a space in it") from error
 
 
 def _check(job: Job) -> None:

@@ -14,7 +14,7 @@ import typer
 
 from sera_cli.cli.job import Job, open_job
 from sera_cli.cli.options import Asked, ask
-from sera_cli.console import exactly, say, show, table
+from sera_cli.console import document, exactly, say, show, table
 from sera_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Shown:
     lines: bool
     everything: bool
     graph: Path | None
-    since: str
+    since: str | None
 
 
 def command(*said: Any, **more: Any) -> None:
@@ -58,15 +58,18 @@ def command(*said: Any, **more: Any) -> None:
     since = _since(more.pop("since_commit"), more.pop("since_agent"))
     shown = Shown(more.pop("jsonl"), more.pop("everything"), more.pop("graph"), since)
     asked = _at(ask(*said, **more))
-    if shown.since:
-        return _compare(asked, shown)
+    if shown.lines and asked.json:
+        raise ConfigError("--json prints one document and --jsonl a function a line: say one of them")
+    if shown.since is not None:
+        return _compare(asked, shown.since, shown)
     if shown.everything and not shown.lines:
         raise ConfigError("--all tells more lines: say it with --jsonl")
     if not shown.lines and not shown.graph:
         return _run(asked)
-    found = mined(open_job(asked))
+    job = open_job(asked)
+    found = _limited(mined(job), job)
     if shown.graph:
-        _draw(found, shown.graph)
+        _draw(found, shown.graph, job)
     if shown.lines:
         lines = _lines(found, everything=shown.everything)
         while some := "".join(islice(lines, 1000)):
@@ -82,11 +85,12 @@ def options(
         Path | None, typer.Option(help="Write who calls whom, as far as names tell.", metavar="FILE.dot|.graphml")
     ] = None,
     since_commit: Annotated[
-        str, typer.Option(help="Tell which functions are new, changed or gone since then.", metavar="REV")
-    ] = "",
+        str | None, typer.Option(help="Tell which functions are new, changed or gone since then.", metavar="REV")
+    ] = None,
     since_agent: Annotated[
-        str, typer.Option(help="The same, since the commit that this agent was made from.", metavar="NAME[@VERSION]")
-    ] = "",
+        str | None,
+        typer.Option(help="The same, since the commit that this agent was made from.", metavar="NAME[@VERSION]"),
+    ] = None,
 ) -> None:
     """What `mine` may be asked beside what any verb on the road may."""
 
@@ -173,12 +177,15 @@ def _run(asked: Asked) -> None:
     _count("not read", "files", by_reason(unread))
     show("")
     where = f"in {note.get('files', 0):,} files, {heldout:,} of them kept back for evaluation"
+    first = min(job.config.generate.limit, functions.total() - heldout)
+    where += f"; --limit leaves {first:,} to start from" if first else ""
     say(f"{functions.total():,} functions {where}.", prose=True)
     if unread:
         say(f"Not read: {named(unread)}.", prose=True)
     if missing := note.get("missing"):
         say(f"Files in {', '.join(missing)} were not read, for want of their grammars: {INSTALL}", prose=True)
-    say(f"Every function, and why it is left out: sera mine {jobs.named(asked.repo)} --jsonl --all")
+    at = "" if asked.at == "HEAD" else f" --at {asked.at}"
+    say(f"Every function, and why it is left out: sera mine {jobs.named(asked.repo)}{at} --jsonl --all")
 
 
 def _count(what: str, of: str, counts: dict[str, int]) -> None:
@@ -187,21 +194,34 @@ def _count(what: str, of: str, counts: dict[str, int]) -> None:
         show(table((what, of), counts.items()))
 
 
-def _since(commit: str, agent: str) -> str:
-    """The commit to compare with, or ""."""
+def _since(commit: str | None, agent: str | None) -> str | None:
+    """The commit to compare with, if any."""
     from sera_cli.cli.since import learnt_from
 
-    if commit and agent:
+    if commit is not None and agent is not None:
         raise ConfigError("say --since-commit or --since-agent, not both")
-    return learnt_from(agent) if agent else commit
+    return commit if agent is None else learnt_from(agent)
 
 
-def _compare(asked: Asked, shown: Shown) -> None:
+def _compare(asked: Asked, commit: str, shown: Shown) -> None:
     from sera_cli.cli.since import since
 
     if shown.everything or shown.graph:
         raise ConfigError("--all and --graph tell of one commit: leave out --since-commit and --since-agent")
-    since(open_job(asked), shown.since, lines=shown.lines)
+    since(open_job(asked), commit, lines=shown.lines)
+
+
+def _limited(found: "Mined", job: Job) -> "Mined":
+    """With a limit, only the functions that rollouts would set out from: the first of those not held out."""
+    from sera_cli.svg.sample import ordered
+
+    chosen = job.config.generate
+    if not chosen.limit:
+        return found
+    ages = {one.path: one.age for one in found.functions if one.age is not None}
+    usable = (one.id for one in ordered(found.functions, ages, chosen.seed) if not one.heldout)
+    first = {*islice(usable, chosen.limit)}
+    return replace(found, functions=[one for one in found.functions if one.id in first])
 
 
 def _rows(counts: Counter[tuple[str, str]], lines: Counter[tuple[str, str]]) -> list[tuple[object, ...]]:
@@ -253,14 +273,20 @@ def _left(one: "LeftOut") -> Row:
     return told | {"kept": False, "reason": reason}
 
 
-def _draw(found: "Mined", file: Path) -> None:
+def _draw(found: "Mined", file: Path, job: Job) -> None:
     from sera_cli.store import atomically
-    from sera_cli.svg.drawing import dot, graphml
+    from sera_cli.svg.drawing import dot, graphml, near
 
     kinds: dict[str, Callable[[Mined], str]] = {".dot": dot, ".gv": dot, ".graphml": graphml}
     if file.suffix not in kinds:
         raise ConfigError(f"{file}: its ending should say how to draw it: {', '.join(kinds)}")
+    if job.config.generate.limit or job.generation["focus"]:
+        found = near(found)
     atomically(file, kinds[file.suffix](found).encode("utf-8", "backslashreplace"))
     unsure = sum(not sure for _, _, sure in found.calls)
+    if job.asked.json:
+        counts = {"functions": len(found.functions), "calls": len(found.calls), "ambiguous": unsure}
+        return document({"graph": str(file.absolute())} | counts)
     calls = f"{len(found.calls):,} calls, {unsure:,} of them dashed or ambiguous: each may be one of a few"
     say(f"{file}: {len(found.functions):,} functions and {calls}. All are told by name, and never exact.", prose=True)
+    return None

@@ -1,6 +1,7 @@
 """What the command line may say on the road from a repository to an agent: listed once, for every verb."""
 
 import inspect
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,7 @@ def ask(
         "generate.samples": samples, "generate.seed": seed,
         "verify.threshold": threshold, "agent.name": name, "eval.after": evaluate,
         "rollout.jobs": jobs, "rollout.sandbox": sandbox,
-        "generate.commits": commits, "generate.since": since, "generate.focus": " ".join(focus) if focus else None,
+        "generate.commits": commits, "generate.since": since, "generate.focus": shlex.join(focus) if focus else None,
         "generate.language": " ".join(language) if language else None, "generate.limit": limit,
         "generate.demonstrations": None if demos is None else str(demos.absolute()),
         "cost.max": max_cost, "cost.allow_unpriced": allow_unpriced, "privacy.offline": offline,

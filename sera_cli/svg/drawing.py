@@ -4,6 +4,7 @@ Where a name could mean a few functions there is an edge to each: dashed in DOT,
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from xml.sax.saxutils import quoteattr
 
 from sera_cli.svg.mine import Mined
@@ -32,6 +33,16 @@ def graphml(found: Mined) -> str:
         '<?xml version="1.0" encoding="UTF-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n', keys,
         '  <graph edgedefault="directed">\n', *rows, "  </graph>\n</graphml>\n",
     ])  # fmt: skip
+
+
+def near(found: Mined) -> Mined:
+    """The same with no calls but those of and to its functions: of a part of a repository, what is around that."""
+    own = {f"{one.path}::{one.name}" for one in found.functions}
+    callees = {
+        (path, name): some if f"{path}::{name}" in own else {one: sure for one, sure in some.items() if one in own}
+        for (path, name), some in found.callees.items()
+    }
+    return replace(found, callees=callees)
 
 
 def _nodes(found: Mined) -> Iterator[tuple[str, dict[str, str]]]:
