@@ -12,6 +12,7 @@ from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.places import Unprepared
 from sera_cli.harness.sandbox import Terms, bubblewrap
 from tests import owned
+from tests.past import git
 
 pytest.importorskip("swebench")
 
@@ -67,3 +68,15 @@ def test_what_cannot_be_fetched_is_said_and_tried_again(instance: Callable[[str]
     for _ in range(2):
         with pytest.raises(Unprepared, match=r"^what it depends on cannot be fetched: no such package"):
             place.prepare(instance("echo no such package; false"))
+
+
+def test_commits_that_depend_on_other_things_share_nothing(instance: Callable[[str], Instance], tmp_path: Path) -> None:
+    one = instance("mkdir -p node_modules; cp package.json node_modules/")
+    place = FetchedPlace(tmp_path / "repo", tmp_path / "scratch", cache=tmp_path / "cache")
+    made = place.prepare(one)
+    (tmp_path / "repo" / "package.json").write_text('{"name": "other"}\n')
+    git(tmp_path / "repo", "commit", "-q", "-a", "-m", "Depend on something else")
+    other = one.model_copy(update={"base_commit": git(tmp_path / "repo", "rev-parse", "HEAD")})
+    assert place.prepare(other) != made
+    with place.sandbox(other) as box:
+        assert box.run("cat /node_modules/package.json", 30).output == '{"name": "other"}\n'

@@ -210,6 +210,14 @@ def test_rust_tests_in_files_of_code_are_run_with_the_programs_of_their_crate() 
     assert "(cd y && cargo test --offline --no-fail-fast  2>&1" in Cargo().command(files, ["y/core/a.rs"])
 
 
+def test_rust_tests_that_a_crate_names_are_run_by_that_name() -> None:
+    files = of({
+        "Cargo.toml": '[package]\nautotests = false\n[[test]]\nname = "all"\npath = "tests/tests.rs"\n',
+        "tests/tests.rs": "", "tests/a.rs": ""})  # fmt: skip
+    assert " --test=all 2>&1" in Cargo().command(files, ["tests/tests.rs"])
+    assert " --test='*' 2>&1" in Cargo().command(files, ["tests/a.rs"])
+
+
 def test_django_is_given_modules_seen_from_its_suite_or_the_project() -> None:
     suite = of({"tests/runtests.py": "django --verbosity", "tests/test_sqlite.py": ""})
     assert Django().command(suite, ["tests/queries/test_q.py", "tests/mail/tests.py"]).startswith(
@@ -232,6 +240,14 @@ def test_a_test_of_unittest_is_called_by_its_name_and_not_by_its_docstring() -> 
     told = run(["bash", "-c", f"cat | {NAMED}"], input=said, capture_output=True, text=True, check=True).stdout
     assert swebench.parsers()["parse_log_django"](told, None) == {
         "test_a (m.C.test_a)": "PASSED", "test_b (m.C.test_b)": "FAILED", "test_c (m.C.test_c)": "PASSED"}
+
+
+def test_what_a_go_module_depends_on_is_fetched_unless_the_repository_holds_it() -> None:
+    needing = "module a\n\nrequire example.com/b v1.0.0\n"
+    files = {"go.mod": "module a\n", "x/go.mod": needing, "y/go.mod": needing, "y/vendor/modules.txt": ""}
+    assert Go().config(of(files)).install == "(cd x && go mod download)"
+    assert "(cd y && go test -v -count=1 -mod=vendor ./. 2>&1" in Go().command(of(files), ["y/a_test.go"])
+    assert "(cd . && go test -v -count=1 ./. 2>&1" in Go().command(of(files), ["a_test.go"])
 
 
 def test_a_folder_is_read_as_a_tree(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ What can be written there is the environment, a checkout of the repository and t
 as /opt/env by whoever uses it, and its interpreter as /opt/interpreter, so it names no place of this machine.
 """
 
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -122,10 +123,11 @@ def shown(made_with: Interpreter) -> tuple[Shown, ...]:
 
 
 def last(log: Path) -> str:
-    """What the last step of a build complained of, in a line."""
+    """What the last step of a build complained of, in a line: its last error, else what may speak of one."""
     said = log.read_text(encoding="utf-8", errors="replace").rpartition("\n== ")[2].split("\n")
     told = [line.strip() for line in said if line.strip() and "[notice]" not in line]
-    errors = [line for line in told if "error" in line.lower()]
+    errors = [line for line in told if re.match(r"\W*(error|fatal)\b", line, re.I)]
+    errors = errors or [line for line in told if "error" in line.lower()]
     return redact((errors or told or ["it said nothing"])[-1][:300])
 
 

@@ -17,10 +17,9 @@ from sera_cli.evaluate.environments import alone
 from sera_cli.evaluate.instance import InstallConfig, Instance
 from sera_cli.evaluate.local import LocalPlace
 from sera_cli.evaluate.places import Unprepared
-from sera_cli.evaluate.specification import SOURCES
 from sera_cli.evaluate.toolchains import Ground, toolchain
 from sera_cli.export import export
-from sera_cli.git import Checkout
+from sera_cli.git import Checkout, tracked
 from sera_cli.harness.sandbox import PLAIN, ROOT, Sandbox, Shown, Terms, bubblewrap
 from sera_cli.harness.sandbox.private import private_folder, remove
 from sera_cli.types import digest
@@ -29,8 +28,11 @@ SECONDS = 1800.0
 """Seconds that fetching may take."""
 
 MARKER = "made"
-LOCKS = (*SOURCES, "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock")
-"""The files in the root of a repository that decide what is fetched."""
+LOCKS = frozenset({
+    "package.json", "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", ".npmrc", "go.mod",
+    "go.sum", "go.work", "Cargo.toml", "Cargo.lock",
+})  # fmt: skip
+"""What the files are called that decide what is fetched, wherever they lie."""
 
 KEPT = {
     "go": {"GOPATH": f"{FOUND}/go", "GOTOOLCHAIN": "local"}, "rust": {"CARGO_HOME": f"{FOUND}/cargo"},
@@ -72,7 +74,7 @@ class FetchedPlace:
             raise Unprepared(str(error)) from error
         config = instance.install_config or InstallConfig()
         ground = toolchain(config.language)
-        locks = repositories.blobs(checkout, LOCKS)
+        locks = sorted((file.path, file.blob) for file in tracked(checkout) if file.path.rpartition("/")[2] in LOCKS)
         wanted = digest([config.language, config.install, ground.digest, locks, instance.repo], 16)
         if wanted not in self._known:
             if config.install:

@@ -1,9 +1,11 @@
 """Tests that `cargo test` runs: those in a crate's tests/ one by one, those beside its code all together."""
 
 import re
+import tomllib
 from collections.abc import Sequence
 from posixpath import dirname
 from shlex import quote
+from typing import Any
 
 from sera_cli.evaluate.instance import InstallConfig
 from sera_cli.evaluate.runners.runner import Tree
@@ -51,17 +53,36 @@ class Cargo:
 
 
 def _target(tree: Tree, path: str) -> str:
-    """What names the programs that a file is part of: the one that it is in a crate's tests/, else those of the crate's
-    src/; empty for what is part of others.
+    """What names the programs that a file is part of: those of the crate's tests/, or of its src/; empty for what is
+    part of others.
     """
     crate = tree.nearest("Cargo.toml", path) or ""
     inner = path[len(crate) :].lstrip("/")
-    found = re.fullmatch(r"tests/([^/]+?)(?:\.rs|/(.+))", inner)
-    if found:
-        own = not found[2] or f"{path.removesuffix(found[2])}main.rs" in tree.files
-        return f"--test={quote(found[1])}" if own else ""
+    root = path.removesuffix(inner)
+    if inner.startswith("tests/"):
+        return _of_tests(tree, root, inner)
     if not inner.startswith("src/"):
         return ""
-    root = path.removesuffix(inner)
     programs = any(one == f"{root}src/main.rs" or one.startswith(f"{root}src/bin/") for one in tree.files)
     return " ".join(["--lib"] * (f"{root}src/lib.rs" in tree.files) + ["--bins"] * programs)
+
+
+def _of_tests(tree: Tree, root: str, inner: str) -> str:
+    """A file of tests/ is a program if the crate says so, or says nothing else, and it lies where they do; what is
+    neither is part of them all.
+    """
+    said = _manifest(tree, root)
+    for one in said.get("test", []):
+        if one.get("path", f"tests/{one.get('name')}.rs") == inner:
+            return f"--test={quote(str(one.get('name')))}"
+    found = re.fullmatch(r"tests/([^/]+?)(?:\.rs|/(.+))", inner)
+    alone = found and (not found[2] or f"{root}tests/{found[1]}/main.rs" in tree.files)
+    own = alone and said.get("package", {}).get("autotests", True)
+    return f"--test={quote(found[1])}" if found and own else "--test='*'" if said.get("test") else ""
+
+
+def _manifest(tree: Tree, root: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(tree.text(f"{root}Cargo.toml"))
+    except tomllib.TOMLDecodeError:
+        return {}

@@ -26,7 +26,8 @@ class Go:
 
     def config(self, tree: Tree) -> InstallConfig:
         modules = sorted({dirname(path) for path in tree.files if path.rpartition("/")[2] == "go.mod"})
-        fetch = " && ".join(f"(cd {quote(module or '.')} && go mod download)" for module in modules)
+        needing = [one for one in modules if "require" in tree.text(_in(one, "go.mod")) and not _has_vendored(tree, one)]
+        fetch = " && ".join(f"(cd {quote(module or '.')} && go mod download)" for module in needing)
         return InstallConfig(language="go", install=fetch, test_cmd=f"{COMMAND} ./...", log_parser=self.parser)
 
     def command(self, tree: Tree, tests: Sequence[str]) -> str:
@@ -39,4 +40,14 @@ def _tested(tree: Tree, folder: str) -> str:
     package = quote(f"./{relpath(folder or '.', module)}")
     name = re.sub(r"([#&\\])", r"\\\1", folder or "main")
     named = quote(rf"s#^( *--- (PASS|FAIL|SKIP): )#\1{name}.#")
-    return f"(cd {quote(module)} && {COMMAND} {package} 2>&1 | sed -E {named})"
+    vendored = "-mod=vendor " if _has_vendored(tree, module) else ""
+    return f"(cd {quote(module)} && {COMMAND} {vendored}{package} 2>&1 | sed -E {named})"
+
+
+def _has_vendored(tree: Tree, module: str) -> bool:
+    """Whether the repository holds what a module depends on: `go mod vendor`."""
+    return _in(module, "vendor/modules.txt") in tree.files
+
+
+def _in(module: str, path: str) -> str:
+    return path if module in ("", ".") else f"{module}/{path}"
