@@ -209,7 +209,7 @@ def test_a_certificate_that_nobody_signed_is_not_trusted(tls: ssl.SSLContext) ->
 @pytest.mark.parametrize("url", ["nonsense", "ftp://host", "http://", "http://host:0", "http://host:x", "http://é/v1",
                                  "http://a b", "127.0.0.1:8000/v1", ""])
 def test_an_url_that_is_none_is_said_to_be_none(url: str) -> None:
-    with pytest.raises(ConfigError, match="is not a URL; name one like http://.*--url of eval and chat"):
+    with pytest.raises(ConfigError, match=r"is not a URL; name one like http://.*--url of eval and chat"):
         checked(url)
 
 
