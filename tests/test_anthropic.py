@@ -7,6 +7,7 @@ import pytest
 
 from sera_cli.errors import ContextOverflow, ModelError
 from sera_cli.harness.http.anthropic import Messages
+from sera_cli.harness.model import Thought
 from sera_cli.types import Message, Reply, ToolCall, Usage
 from tests.chat_server import Answer, Body, in_turn, serving, streamed
 from tests.teachers import ASK, TOOLS, asking
@@ -179,7 +180,8 @@ def test_a_stream_makes_the_same_reply_as_a_whole_answer_and_is_told_as_it_comes
         first = teacher(7).reply(ASK, TOOLS, on_text=heard.append)
         second = teacher(7).reply(ASK, TOOLS)
     assert first == second
-    assert heard == ["I ", "look."]
+    assert heard == ["Where ", "am I?", "I ", "look."]
+    assert [isinstance(piece, Thought) for piece in heard] == [True, True, False, False]
     assert server.asked[0]["stream"] is True and "stream_options" not in server.asked[0]
 
 

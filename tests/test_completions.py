@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sera_cli.errors import ModelError
+from sera_cli.harness.model import Thought
 from sera_cli.types import Reply, ToolCall, Usage
 from tests.chat_server import Answer, Body, completion, in_turn, serving, streamed
 from tests.teachers import ASK, TOOLS, Clock, asking
@@ -153,7 +154,8 @@ def test_a_stream_makes_the_same_reply_as_a_whole_answer_and_is_told_as_it_comes
         first = teacher(7).reply(ASK, TOOLS, on_text=heard.append)
         second = teacher(7).reply(ASK, TOOLS)
     assert first == second
-    assert heard == ["I ", "look."]
+    assert heard == ["Where ", "am I?", "I ", "look."]
+    assert [isinstance(piece, Thought) for piece in heard] == [True, True, False, False]
     assert (server.asked[0]["stream"], server.asked[0]["stream_options"]) == (True, {"include_usage": True})
     assert "stream" not in server.asked[1] and "stream_options" not in server.asked[1]
 

@@ -21,6 +21,7 @@ from sera_cli.export import export
 from sera_cli.git import open_repository
 from sera_cli.harness import wire
 from sera_cli.harness.loop import Limits
+from sera_cli.harness.model import Thought
 from sera_cli.harness.sandbox import Sandbox
 from sera_cli.harness.sandbox.folder import FolderSandbox
 from sera_cli.harness.wire.live import Heard
@@ -268,3 +269,5 @@ def test_an_ear_tells_thinking_from_text_and_calls() -> None:
     assert joined == {"thinking": "Hm.", "said": "So.", "name": "submit"}
     Ear(None, heard.append)("plain")
     assert heard[-1] == Heard("said", "plain")
+    Ear(None, heard.append)(Thought("Hm."))
+    assert heard[-1] == Heard("thinking", "Hm.")

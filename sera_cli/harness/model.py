@@ -7,6 +7,15 @@ from typing import Any, Protocol
 from sera_cli.types import Message, Reply
 
 OnText = Callable[[str], None]
+"""Hears a reply as it grows, piece by piece. A piece that a server tells apart as thinking is a Thought; what a model
+of ours thinks stands in its text, between marks.
+"""
+
+
+class Thought(str):
+    """A piece of a reply that the model says to itself."""
+
+    __slots__ = ()
 
 
 class Model(Protocol):

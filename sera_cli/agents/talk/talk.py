@@ -11,6 +11,7 @@ from sera_cli.agents.talk.session import Kept, Session, Turn
 from sera_cli.errors import SandboxError
 from sera_cli.harness.editor import Editor
 from sera_cli.harness.loop import Limits
+from sera_cli.harness.model import Thought
 from sera_cli.harness.sandbox import ROOT
 from sera_cli.harness.tools import specs
 from sera_cli.harness.wire import Wire
@@ -27,7 +28,9 @@ class Watch(Calls, Protocol):
 
 
 class Ear:
-    """Hears one reply after the other: text as models write it, control tokens and all, where `spoken` says how."""
+    """Hears one reply after the other: text as models write it, control tokens and all, where `spoken` says how; else
+    what a server tells apart.
+    """
 
     def __init__(self, spoken: Wire | None, tell: Callable[[Heard], None]) -> None:
         self._spoken, self._tell = spoken, tell
@@ -35,7 +38,7 @@ class Ear:
 
     def __call__(self, text: str) -> None:
         if self._spoken is None:
-            self._tell(Heard("said", text))
+            self._tell(Heard("thinking" if isinstance(text, Thought) else "said", text))
             return
         self._live = self._live or Live(tools=specs(), spoken=self._spoken)
         for heard in self._live.hear(text):

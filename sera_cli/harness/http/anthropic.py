@@ -12,7 +12,7 @@ from typing import Any
 from sera_cli.errors import DataError, ModelError
 from sera_cli.harness.http.dialect import CUT, Options, Turn, dumps, given
 from sera_cli.harness.http.faults import Fault
-from sera_cli.harness.model import OnText
+from sera_cli.harness.model import OnText, Thought
 from sera_cli.harness.wire import plain
 from sera_cli.types import Message, Reply, ToolCall, Usage
 
@@ -143,14 +143,18 @@ class Events:
         match delta["type"]:
             case "text_delta":
                 block["text"] = block.get("text", "") + delta["text"]
-                if self._on_text and delta["text"]:
-                    self._on_text(delta["text"])
+                self._tell(delta["text"])
             case "thinking_delta":
                 block["thinking"] = block.get("thinking", "") + delta["thinking"]
+                self._tell(Thought(delta["thinking"]))
             case "signature_delta":
                 block["signature"] = block.get("signature", "") + delta["signature"]
             case "input_json_delta":
                 self._inputs[index] = self._inputs.get(index, "") + delta["partial_json"]
+
+    def _tell(self, text: str) -> None:
+        if self._on_text and text:
+            self._on_text(text)
 
     def _input(self, index: int) -> dict[str, Any]:
         """The arguments of a call, put together; as a text where that is no JSON object, as when it was cut off."""

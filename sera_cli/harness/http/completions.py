@@ -7,8 +7,9 @@ from typing import Any
 from sera_cli.errors import DataError, ModelError
 from sera_cli.harness.http.dialect import CUT, Options, Turn, dumps, given
 from sera_cli.harness.http.faults import Fault
-from sera_cli.harness.model import OnText
+from sera_cli.harness.model import OnText, Thought
 from sera_cli.harness.wire import plain
+from sera_cli.harness.wire.turn import thinking
 from sera_cli.types import Message, Reply, ToolCall, Usage
 
 SET = {"role", "id", "type", "index", "name", "format", "signature"}
@@ -96,8 +97,9 @@ class Chunks:
         for choice in event.get("choices") or ():
             delta = choice.get("delta") or {}
             _grow(self._message, delta)
-            if self._on_text and isinstance(delta.get("content"), str) and delta["content"]:
-                self._on_text(delta["content"])
+            for text in (Thought(thinking(delta)), delta.get("content")):
+                if self._on_text and isinstance(text, str) and text:
+                    self._on_text(text)
             self._finish = choice.get("finish_reason") or self._finish
         self.whole = self.whole or self._finish is not None
 

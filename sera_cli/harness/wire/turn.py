@@ -56,13 +56,18 @@ def plain(content: object) -> str:
 
 def thought(message: Message) -> str:
     """The thinking that a message keeps apart from its content, whichever field it arrived in; empty without any."""
+    return thinking(message).strip()
+
+
+def thinking(message: Message) -> str:
+    """The same of a piece of a message, with the space around it."""
     for field in ("reasoning_content", "reasoning", "thinking"):
-        if isinstance(message.get(field), str) and message[field].strip():
-            return str(message[field]).strip()
+        if isinstance(message.get(field), str) and message[field]:
+            return str(message[field])
     details = message.get("reasoning_details")
     parts = [part for part in details if isinstance(part, dict)] if isinstance(details, list) else []
     texts = (part.get("text") or part.get("summary") for part in parts)
-    return "".join(text for text in texts if isinstance(text, str)).strip()
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _apart(message: Message, spoken: Wire) -> tuple[str, str]:
