@@ -5,11 +5,11 @@ from random import Random
 
 import pytest
 
-from sera_cli.harness.rehearsal.braces import GO_KINDS, SCRIPT_KINDS
 from sera_cli.harness.rehearsal.change import Change, again, changed, sound
 from sera_cli.harness.rehearsal.edits import KINDS, propose
 from sera_cli.harness.rehearsal.phrases import recognise, words
 from sera_cli.harness.rehearsal.scene import Scene, scene
+from sera_cli.harness.rehearsal.tongues import TONGUES
 
 CASES = {
     "mutable-default": (
@@ -122,7 +122,7 @@ def first(kind: str, text: str) -> Change:
 
 
 def test_the_cases_cover_every_kind_and_every_kind_has_its_words() -> None:
-    assert set(CASES) == set(KINDS) == set(words()["kinds"]) - {*SCRIPT_KINDS, *GO_KINDS}
+    assert set(CASES) == set(KINDS) == set(words()["kinds"]) - {kind for own in TONGUES.values() for kind in own}
     assert len(KINDS) == 32
 
 

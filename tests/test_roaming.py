@@ -129,4 +129,4 @@ def test_the_teacher_accepts_its_own_work_and_writes_it_up(rollouts: list[Trajec
 
 def test_which_paths_are_edited_by_the_line() -> None:
     assert [knows(path) for path in ("a.js", "b/c.tsx", "d.go", "e.py", "f.rs", "g.json")] == [
-        True, True, True, False, False, False]
+        True, True, True, False, True, False]

@@ -27,7 +27,7 @@ KINDS: dict[str, Callable[[Scene], Iterator[Change]]] = {
 ANYWHERE = frozenset(
     {
         "none-guard", "type-check", "annotation", "docstring", "doc-raises", "doc-returns", "doc-parameters",
-        "null-guard", "script-doc", "nil-guard", "go-doc",
+        "null-guard", "block-doc", "nil-guard", "go-doc", "required", "line-doc", "more-doc",
     }
 )
 """Kinds that fit most functions: what is particular to this one goes before them, unless the report hints at them."""

@@ -3,7 +3,7 @@
 import re
 from random import Random
 
-from sera_cli.harness.rehearsal.braces import ENDINGS
+from sera_cli.harness.rehearsal.listings import ENDINGS
 from sera_cli.harness.rehearsal.phrases import say
 from sera_cli.harness.rehearsal.reading import Work, touched
 

@@ -4,14 +4,15 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from sera_cli.harness.rehearsal.listings import ENDINGS
 from sera_cli.harness.rehearsal.phrases import words
 from sera_cli.types import Message
 
-_OTHER = r"(?:[cm]?[jt]sx?|go)"
+_OTHER = f"(?:{'|'.join(sorted((ending[1:] for ending in ENDINGS), key=len, reverse=True))})"
 PATH = re.compile(
     rf"(?<=` in )[^`\n:]+?\.(?:pyi?|{_OTHER})\b|(?<![\w/.-])[\w./-]+\.pyi?\b|(?<![\w/.-])[\w.-]+/[\w./-]+\.{_OTHER}\b"
 )
-SYMBOL = re.compile(r"`([A-Za-z_$][\w.$]*(?:<locals>[\w.]*)*)(?:\(.*?\))?`|\b([A-Za-z_][\w.]*)\(\)")
+SYMBOL = re.compile(r"`([A-Za-z_$][\w.$]*(?:<locals>[\w.]*)*[?!]?)(?:\(.*?\))?`|\b([A-Za-z_][\w.]*)\(\)")
 _FILE = re.compile(rf"\.(py|{_OTHER})$")
 PLAIN = re.compile(r"\b([A-Za-z]\w*_\w+|[A-Za-z][a-z]+[A-Z]\w*)\b")
 ROOT = re.compile(r"folder (/\S+) holds")

@@ -12,6 +12,9 @@ from sera_cli.harness.rehearsal.turns import Plan, Turn
 FAR = 30
 """Lines above an edit that are copied at most to make its text unique."""
 
+BELOW = 8
+"""Lines below it that are copied for that."""
+
 MISMATCH = 0.08
 """Of all edits, the share whose old text is not copied exactly at first."""
 
@@ -37,14 +40,17 @@ def apply(desk: Desk, seen: Seen, change: Change, thought: str) -> Plan[bool]:
         yield desk.edit(desk.think("again"), "view", seen.path, view_range=spot)
     came = yield _replace(desk, seen, change, thought, above)
     if not _taken(came) and re.search(r"(?i)multiple|unique|more than once", came) and change.first < FAR:
-        came = yield _replace(desk, seen, change, desk.think("wider"), change.first)
+        came = yield _replace(desk, seen, change, desk.think("wider"), change.first, below=BELOW)
     return _taken(came)
 
 
-def _replace(desk: Desk, seen: Seen, change: Change, thought: str, above: int, *, slip: str = "") -> Turn:
-    """The edit as a call, with lines `above` it to make the old text unique. A `slip` shifts the first line."""
-    context = seen.lines[max(0, change.first - above) : change.first]
-    old, new = (slip + "\n".join((*context, *rows)) for rows in (change.old, change.new))
+def _replace(
+    desk: Desk, seen: Seen, change: Change, thought: str, above: int, *, below: int = 0, slip: str = ""
+) -> Turn:
+    """The edit as a call, with lines `above` and `below` it to make the old text unique. A `slip` shifts the first."""
+    before = seen.lines[max(0, change.first - above) : change.first]
+    after = seen.lines[change.last : change.last + below]
+    old, new = (slip + "\n".join((*before, *rows, *after)) for rows in (change.old, change.new))
     return desk.edit(thought, "str_replace", seen.path, old_str=old, new_str=new)
 
 

@@ -4,7 +4,7 @@ import re
 from random import Random
 from typing import NamedTuple
 
-from sera_cli.harness.rehearsal.braces import ENDINGS
+from sera_cli.harness.rehearsal.listings import ENDINGS
 from sera_cli.harness.rehearsal.phrases import about, recognise, say
 from sera_cli.harness.rehearsal.reading import Work, changes, touched
 
@@ -39,7 +39,7 @@ def issue(work: Work, dice: Random) -> str:
         title, symptom = (say("issue", part, dice, function=subject.function) for part in ("vague_title", "vague"))
         repro = f"{subject.function}(...)"
     else:
-        told = " ".join(re.findall(r"[a-zA-Z][a-z]+", subject.function.rpartition(".")[2])) or "this"
+        told = " ".join(re.findall(r"[a-zA-Z][a-z]+", subject.function.rpartition(".")[2])).lower() or "this"
         title, symptom = (say("issue", part, dice, words=told) for part in ("lost_title", "lost"))
         repro = ""
     if subject.function in title + symptom and dice.random() < PATHED:
@@ -95,7 +95,7 @@ def _enclosing(patch: str) -> str:
     """The nearest `def` at or above the first changed line, where the patch shows it."""
     found = ""
     for row in patch.split("\n"):
-        if define := re.match(r"(?:[ +-]|@@.*@@)\s*(?:async )?def (\w+)", row):
+        if define := re.match(r"(?:[ +-]|@@.*@@)\s*(?:async )?def (?:self\.)?(\w+[?!]?)", row):
             found = define[1]
         if row[:1] in ("+", "-") and not row.startswith(("+++", "---")):
             return found
