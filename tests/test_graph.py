@@ -1,8 +1,11 @@
 """What the call graph knows of a Python file."""
 
+import ast
+import typing
+from pathlib import Path
 from typing import Any
 
-from sera_cli.svg.graph import Import, Module, facts, heard, told
+from sera_cli.svg.graph import Import, Module, facts, heard, inside, told
 from sera_cli.svg.source import Source, definitions, parse
 
 
@@ -47,3 +50,11 @@ def test_a_module_is_the_same_after_it_was_told() -> None:
                   "class C(c.D, E):\n    y = 1\n    def f(self):\n"
                   "        from a import b as d\n        return self.y() + d.e() + os.f()\n")
     assert heard(told(module)) == module
+
+
+def test_all_nodes_are_walked_through_but_those_that_tell_nothing() -> None:
+    rare = "match x:\n    case {'a': C(b=[1, *_]) as d, **e}: print(f'{e!r:>{d}}')\n"
+    tree = ast.parse(Path(typing.__file__).read_text() + rare)
+    quiet = (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop, ast.alias)
+    walked = [id(node) for node in ast.walk(tree) if not isinstance(node, quiet)]
+    assert sorted(id(node) for node in inside(tree) if isinstance(node, ast.AST)) == sorted(walked)

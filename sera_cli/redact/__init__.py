@@ -11,7 +11,7 @@ import re
 from base64 import b32encode
 from bisect import bisect_left
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from threading import Lock
@@ -56,11 +56,12 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """The text with a token for every secret; tokens in it stay as they are."""
-        for _ in range(PASSES):
-            if (clean := self._once(text)) == text:
-                break
-            text = clean
-        return text
+        return self.redact_all([text])[0]
+
+    def redact_all(self, texts: Iterable[str]) -> list[str]:
+        """The same of each of many short texts: the environment is looked at once."""
+        values = known(self._environment)
+        return [self._clean(text, values) if text else "" for text in texts]
 
     def restore(self, text: str) -> str:
         """The text with the secrets that stand behind those tokens in it that this process made."""
@@ -72,8 +73,16 @@ class Redactor:
         """How many different secrets were taken out, by kind."""
         return dict(sorted(Counter(kind for kind, _ in list(self._taken)).items()))
 
-    def _once(self, text: str) -> str:
-        spans = sorted(_apart(text, self._found(text)))
+    def _clean(self, text: str, values: Sequence[str]) -> str:
+        for _ in range(PASSES):
+            if (clean := self._once(text, values)) == text:
+                break
+            text = clean
+        return text
+
+    def _once(self, text: str, values: Sequence[str]) -> str:
+        """One pass over a text; `values` are the secrets of the environment."""
+        spans = sorted(_apart(text, self._found(text, values)))
         if not spans:
             return text
         pieces, at = [], 0
@@ -82,9 +91,9 @@ class Redactor:
             at = end
         return "".join([*pieces, text[at:]])
 
-    def _found(self, text: str) -> Iterator[Span]:
+    def _found(self, text: str, values: Sequence[str]) -> Iterator[Span]:
         """Secrets in the order of how sure their kind is."""
-        yield from _every(known(self._environment), text, "environment")
+        yield from _every(values, text, "environment")
         yield from formatted(text)
         yield from _every(self._learnt, text, "secret")
         yield from named(text)
@@ -92,7 +101,7 @@ class Redactor:
 
     def _knows(self, value: str) -> bool:
         """Whether a secret is found by itself, and whole."""
-        return [span[:2] for span in _apart(value, self._found(value))] == [(0, len(value))]
+        return [span[:2] for span in _apart(value, self._found(value, known(self._environment)))] == [(0, len(value))]
 
     def _token(self, kind: str, value: str) -> str:
         kind = self._kinds.get(value, kind)
@@ -108,6 +117,11 @@ class Redactor:
 def redact(text: str) -> str:
     """What leaves a sandbox, without its secrets; see Redactor."""
     return ours().redact(text)
+
+
+def redact_all(texts: Iterable[str]) -> list[str]:
+    """The same of each of many short texts; see Redactor."""
+    return ours().redact_all(texts)
 
 
 def restore(text: str) -> str:

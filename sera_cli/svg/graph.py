@@ -24,6 +24,12 @@ _BRANCHES = frozenset({
     ast.If, ast.For, ast.AsyncFor, ast.While, ast.IfExp, ast.ExceptHandler, ast.BoolOp, ast.match_case,
     ast.comprehension,
 })  # fmt: skip
+_PLAIN = frozenset({
+    "arg", "asname", "attr", "conversion", "ctx", "id", "is_async", "kind", "kwd_attrs", "level", "module", "name",
+    "names", "op", "ops", "rest", "simple", "type_comment",
+})  # fmt: skip
+"""Fields that hold texts, numbers, operators, or names that are read where they are met."""
+
 _DEFINES = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef})
 
 class Import(NamedTuple):
@@ -109,16 +115,31 @@ def heard(told: bytes) -> Module:
     return Module(path, names, classes, tuple(map(Body._make, bodies)))
 
 
-def _inside(node: ast.AST) -> Iterator[Any]:
-    """A node and all below it but the contexts of names, in no certain order: faster than `ast.walk`."""
-    waiting = [node]
+class _Fields(dict[type, tuple[str, ...]]):
+    """The fields in which nodes of a kind may hold others that matter here; noted when one of the kind is first met."""
+
+    def __missing__(self, kind: type) -> tuple[str, ...]:
+        fields = kind._fields if issubclass(kind, ast.AST) and kind is not ast.Constant else ()
+        self[kind] = tuple(field for field in fields if field not in _PLAIN)
+        return self[kind]
+
+
+_FIELDS = _Fields()
+
+
+def inside(node: ast.AST) -> Iterator[Any]:
+    """A node and all below it but the contexts of names, operators and aliases, in no certain order, and what stands in
+    place of a node: twice as fast as `ast.walk`.
+    """
+    waiting: list[Any] = [node]
     while waiting:
-        node = waiting.pop()
-        yield node
-        for value in node.__dict__.values():
+        inner = waiting.pop()
+        yield inner
+        for field in _FIELDS[type(inner)]:
+            value = getattr(inner, field)
             if type(value) is list:
-                waiting.extend(one for one in value if isinstance(one, ast.AST))
-            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+                waiting.extend(value)
+            elif value is not None:
                 waiting.append(value)
 
 
@@ -158,7 +179,7 @@ def _body(node: FunctionNode, name: str, names: Collection[str], values: Collect
     imports: dict[str, Import] = {}
     bound: set[str] = set()
     branches = 0
-    for inner in _inside(node):  # the kinds that are met most often are asked about first
+    for inner in inside(node):  # the kinds that are met most often are asked about first
         kind = type(inner)
         if kind is ast.Name:
             if type(inner.ctx) is ast.Store:

@@ -7,7 +7,7 @@ from re import compile as pattern
 from typing import Any, NamedTuple
 
 from sera_cli.git import TrackedFile
-from sera_cli.redact import redact, tokens
+from sera_cli.redact import redact_all, tokens
 from sera_cli.svg import graph, leaving, source, syntax
 from sera_cli.svg.found import Calls, Found, Left, LeftOut, Start
 from sera_cli.svg.languages import BY_ENDING
@@ -148,24 +148,18 @@ def _links(calls: Calls) -> bytes:
 
 def _sorted(path: str, found: Iterable[Found]) -> tuple[tuple[Start, ...], tuple[Left, ...]]:
     """What may be started from, each text once, and what is left out."""
-    starts: dict[str, Start] = {}
+    kept: dict[str, Found] = {}
     out: list[Left] = []
     for one in found:
-        made = None if one.reason else _start(path, one)
-        if made and made.id not in starts:
-            starts[made.id] = made
+        id_ = "" if one.reason else digest([path, one.name, one.text])
+        if id_ and id_ not in kept:
+            kept[id_] = one
         else:
             out.append((one.name, one.line, one.end_line, one.reason or "same definition twice"))
-    return tuple(starts.values()), tuple(out)
-
-
-def _start(path: str, found: Found) -> Start:
-    return Start(
-        id=digest([path, found.name, found.text]),
-        name=found.name,
-        line=found.line,
-        end_line=found.end_line,
-        signature=redact(found.signature),
-        doc=redact(found.doc) if found.doc else "",
-        branches=found.branches,
+    signatures = redact_all(one.signature for one in kept.values())
+    docs = redact_all(one.doc for one in kept.values())
+    starts = (
+        Start(id_, one.name, one.line, one.end_line, signature, doc, one.branches)
+        for (id_, one), signature, doc in zip(kept.items(), signatures, docs, strict=True)
     )
+    return tuple(starts), tuple(out)
