@@ -8,7 +8,7 @@ most memory that the process held, and the largest of its workers. The limit is 
 `ast.walk` takes over the same files on as many cores. Opening a repository (is it clean?), the age of files from git
 and the start of workers are told apart. Warm is a second time, with every file in memory on disk; then one file is
 changed in a copy of the repository. code2flow (the official miner's way, version as installed) is run on the main
-package, and on ever smaller parts of it while it fails: its failures are shown. `--growth` mines 1, 10 and 50 copies,
+package, and then without the files at which it stops: its failures are shown. `--growth` mines 1, 10 and 50 copies,
 `--monorepo` a repository made up of that many files in six languages.
 """
 
@@ -25,7 +25,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -240,27 +240,51 @@ def aged(here: Checkout) -> tuple[int, int]:
 
 
 def against(peer: str, repo: Path) -> None:
-    """code2flow on the repository's main package, then on the largest of its folders on which it works; there beside
-    ours, on a repository of that folder alone, and beside the limit.
+    """code2flow on the repository's main package, then on the largest part of it on which it works: the package without
+    the files at which it stops when it is given them alone, or the largest such folder of it. There beside ours, on a
+    repository of that part alone, and beside the limit.
     """
     package = max((path.parent for path in repo.glob("*/__init__.py")), key=_size)
     parts = [package, *sorted((path.parent for path in package.glob("*/__init__.py")), key=_size, reverse=True)]
     for part in parts:
-        name, (seconds, broken) = part.relative_to(repo), _peer(peer, part)
-        files = len([*part.rglob("*.py")])
-        if broken:
-            print(f"| code2flow on {name}: {broken} | {files:,} | | | {seconds:.2f} | | | |", flush=True)
-            continue
+        name = part.relative_to(repo)
         with TemporaryDirectory() as folder:
-            shutil.copytree(part, Path(folder, part.name))
+            copy = Path(folder, part.name)
+            shutil.copytree(part, copy)
+            failed("all of " if part == package else "", name, part, *_peer(peer, part))
+            broken = _stopping(peer, copy)
+            for file, why in broken.items():
+                print(f"| code2flow stops at {name / file.relative_to(copy)}: {why} | 1 | | | | | | |", flush=True)
+                file.unlink()
+            seconds, why = _peer(peer, copy)
+            if failed("the rest of ", name, copy, seconds, why):
+                continue
             committed(Path(folder))
-            ours = alone(whole, Path(folder))
-            least = alone(partial(uncollected, cores=CORES), Path(folder))
-        row(f"code2flow on {name}", Spent(files, ours.functions, seconds, seconds))
-        row(f"`sera mine` on {name}", ours)
-        ratio("times faster than code2flow", seconds / ours.wall, seconds / ours.cpu)
-        ratio("times that a bare parse is faster than code2flow", seconds / least.wall, seconds / least.cpu)
-        return
+            files = len([*copy.rglob("*.py")])
+            row(f"code2flow on the other files of {name}", Spent(files, 0, seconds, seconds))
+            for processes, cores in ((0, 1), (-1, CORES)):
+                work = partial(whole, processes=processes)
+                ours = row(f"`sera mine` on them, {cores} core(s)", alone(work, Path(folder)))
+                least = alone(partial(uncollected, cores=cores), Path(folder))
+                ratio("times faster than code2flow", seconds / ours.wall, seconds / ours.cpu)
+                ratio("times that a bare parse is faster than it", seconds / least.wall, seconds / least.cpu)
+            return
+
+
+def failed(what: str, name: Path, folder: Path, seconds: float, why: str) -> bool:
+    """Tells what code2flow failed of, if it did."""
+    if why:
+        files = len([*folder.rglob("*.py")])
+        print(f"| code2flow on {what}{name}: {why} | {files:,} | | | {seconds:.2f} | | | |", flush=True)
+    return bool(why)
+
+
+def _stopping(peer: str, folder: Path) -> dict[Path, str]:
+    """The files at which it stops when it is given them alone, and the last line of why."""
+    files = sorted(folder.rglob("*.py"))
+    with ThreadPoolExecutor(CORES) as pool:
+        found = zip(files, pool.map(lambda file: _peer(peer, file)[1], files), strict=True)
+        return {file: why for file, why in found if why}
 
 
 def _bytes(file: Path) -> int:
@@ -271,13 +295,13 @@ def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*.py"))
 
 
-def _peer(peer: str, folder: Path) -> tuple[float, str]:
-    """Its seconds of CPU, and the last line of its failure, if it fails."""
+def _peer(peer: str, source: Path) -> tuple[float, str]:
+    """Its seconds of CPU, where nothing else is run meanwhile, and the last line of its failure, if it fails."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     with TemporaryDirectory() as place:
         options = ["--language", "py", "--skip-parse-errors", "--quiet", "--output", f"{place}/g.json"]
         try:
-            done = subprocess.run([peer, str(folder), *options], capture_output=True, text=True, timeout=PATIENCE)
+            done = subprocess.run([peer, str(source), *options], capture_output=True, text=True, timeout=PATIENCE)
             why = "" if done.returncode == 0 else (done.stderr.strip() or "failed").splitlines()[-1][:80]
         except subprocess.TimeoutExpired:
             why = f"not done in {PATIENCE} s"
