@@ -9,6 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from math import inf
@@ -29,6 +30,11 @@ RECENT = 32
 
 SOON = 2.0
 """Seconds of a work before anything is said of what is left of it."""
+
+ROOMY, NARROW = 100, 70
+"""Columns of a terminal below which no bar stands beside its counts, and not how long a work has taken: the room is for
+what comes of it.
+"""
 
 WIDE = 10_000
 """Columns of a table in a pipe: rows are never folded there."""
@@ -136,15 +142,31 @@ class Pace:
         self._marks: deque[tuple[float, int]] = deque(maxlen=RECENT)
         self._began = inf
 
-    def left(self, done: int, total: int | None, now: float) -> str:
-        """The time to go, as in `0:01:30 left`; empty when it is done, and while nobody can say."""
+    def rest(self, done: int, total: int | None, now: float) -> float | None:
+        """The seconds to go; None when it is done, and while nobody can say."""
         self._began = min(self._began, now)
         if not self._marks or done > self._marks[-1][1]:
             self._marks.append((now, done))
         since, before = self._marks[0]
         if total is None or not before < done < total or now - self._began < SOON:
-            return ""
-        return f"{timedelta(seconds=round((now - since) / (done - before) * (total - done)))} left"
+            return None
+        return (now - since) / (done - before) * (total - done)
+
+    def left(self, done: int, total: int | None, now: float) -> str:
+        """The same in words, as in `0:01:30 left`, or none."""
+        rest = self.rest(done, total, now)
+        return "" if rest is None else f"{timedelta(seconds=round(rest))} left"
+
+
+@dataclass(frozen=True)
+class Left:
+    """The time to go, which grows less while it is shown; nothing once it should have been over."""
+
+    until: float
+
+    def __str__(self) -> str:
+        rest = round(self.until - monotonic())
+        return f"{timedelta(seconds=rest)} left" if rest > 0 else ""
 
 
 class Board:
@@ -162,10 +184,12 @@ class Board:
         """`done` of `total` (None: nobody knows yet) of the work called `name`."""
         with self._turn:
             now = monotonic()
-            left = self._paces.setdefault(name, Pace()).left(done, total, now)
+            pace = self._paces.setdefault(name, Pace())
             if self._bars is not None:
-                self._bar(self._bars, name, completed=done, total=total, left=left, note=clean(note))
+                until = Left(now + (pace.rest(done, total, now) or 0.0))
+                self._bar(self._bars, name, completed=done, total=total, left=until, note=clean(note))
                 return
+            left = pace.left(done, total, now)
             count = f"{name} {done}" + ("" if total is None else f"/{total}") + (f", {left}" if left else "")
             self._line(name, count + (f"  {note}" if note else ""), now, last=done == total)
 
@@ -211,9 +235,10 @@ def board() -> Iterator[Board]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.table import Column
 
+    width = err().width
     columns: tuple[Any, ...] = (
-        TextColumn("{task.description}"), BarColumn(bar_width=12), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("{task.fields[left]}"),
+        TextColumn("{task.description}"), *([BarColumn(bar_width=12)] if width >= ROOMY else ()), MofNCompleteColumn(),
+        *([TimeElapsedColumn()] if width >= NARROW else ()), TextColumn("{task.fields[left]}"),
         TextColumn("{task.fields[note]}", style="dim", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
     )
     with Progress(*columns, console=err(), expand=True) as bars:

@@ -164,11 +164,32 @@ def test_a_long_note_never_takes_a_second_line_of_the_terminal(
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")
     with console.board() as board:
-        board("generate", 3, 8400, "4000 explored, 3900 written up, 3000 reproduced")
+        board("generate", 3, 8400, "4000 explored, 3900 written up, 3000 reproduced, 1.2G tokens")
     said = capsys.readouterr().err
     assert "4000 explored" in said and "…" in said
     assert "3/8400" in said
-    assert "reproduced" not in said
+    assert "tokens" not in said
+
+
+@pytest.mark.parametrize(("columns", "bar", "clock"), [(60, False, False), (80, False, True), (120, True, True)])
+def test_a_narrow_terminal_has_room_for_what_comes_of_a_work(
+    columns: int, bar: bool, clock: bool, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with console.board() as board:
+        board("evaluate", 4, 6, "4 unresolved, 130.9k tokens")
+    said = capsys.readouterr().err
+    assert "4 unresolved, 130.9k tokens" in said
+    assert ("━" in said, "0:00:00" in said) == (bar, clock)
+
+
+def test_the_time_left_grows_less_while_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([10.0, 40.2, 99.0, 101.0])
+    monkeypatch.setattr(console, "monotonic", lambda: next(now))
+    left = console.Left(100.0)
+    assert [f"{left}" for _ in range(4)] == ["0:01:30 left", "0:01:00 left", "0:00:01 left", ""]
 
 
 def test_no_color_is_obeyed(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
