@@ -45,6 +45,7 @@ def test_a_reason_of_the_file_holds_for_all_of_it() -> None:
 def test_lines_are_those_of_an_editor_and_a_byte_order_mark_is_none(end: str) -> None:
     (one,) = found(f"\ufeff// Says.{end}function f(a) {{{end}  return a + '\x0c\x85\u2028';{end}}}{end}")
     assert (one.line, one.end_line, one.doc, one.signature) == (2, 4, "Says.", "function f(a)")
+    assert one.text == "function f(a) {\n  return a + '\x0c\x85\u2028';\n}"
 
 
 def test_the_line_is_that_of_the_head_and_not_of_what_decorates_it() -> None:

@@ -17,7 +17,7 @@ VENDORED = frozenset({
 
 GENERATED = re.compile(
     r"@generated|\bdo not (edit|modify)\b|\bauto-?generated\b|^\W*automatically generated\b|\bmade by GNU Bison\b"
-    r"|\b(?-i:Generated|GENERATED|[Cc]ode generated|scanner generated) (by|from)\b"
+    r"|\b(?-i:Generated|GENERATED|[Cc]ode generated|[Ss]canner generated|[Ff]orm generated) (by|from)\b"
     r"|\bthis (\w+ )?(file|code|source|module|header|table|parser|lexer) (was|is|has been) (\w+ )?generated\b",
     re.I,
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from sera_cli.svg.languages.language import Language
 
 TESTS = r"/(\w+[-_])?(unit)?tests?([-_]\w+)?/|/(test|tst)_[^/]*$|[-_](unit)?tests?\.\w+$"
-GENERATED = r"\.(tab|yy|pb|pb-c|grpc\.pb)\.\w+$|/(moc|ui|qrc)_\w+\.\w+$|\.moc$"
+GENERATED = r"\.(tab|yy|pb|pb-c|grpc\.pb)\.\w+$|/(moc|qrc)_\w+\.(cc|cpp|cxx)$|\.moc$"
 
 GIVEN = rb"(\([^()\n]*\))?"
 MACRO = rb"[A-Za-z]{0,30}_?[A-Z][A-Z0-9_]{2,60}" + GIVEN

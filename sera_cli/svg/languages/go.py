@@ -7,7 +7,7 @@ GO = Language(
     grammar="tree_sitter_go",
     endings=(".go",),
     tests=r"_test\.go$|/testdata/",
-    generated=r"(\.pb|\.pb\.gw|_gen|_generated|_string|bindata)\.go$|/zz_generated[^/]*\.go$",
+    generated=r"(\.pb|\.pb\.gw|_generated|bindata)\.go$|/zz_generated[^/]*\.go$",
     reach="folder",
     query="""
     (function_declaration name: (identifier) @name) @function

@@ -43,7 +43,7 @@ def describe(read: Caught, one: Named, branches: int, reason: str) -> Found:
         name=clean(one.name),
         line=line,
         end_line=scope.node.end_point.row + 1,
-        text=read.content[scope.start : scope.end].decode("utf-8", "replace"),
+        text=read.content[scope.start : scope.end].replace(b"\r\n", b"\n").decode("utf-8", "replace"),
         signature=_signature(read, start, body.start_byte if body else scope.end, line - 1),
         doc=_doc(read, scope.node.start_point.row, scope.start),
         branches=branches,
