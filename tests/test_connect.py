@@ -94,6 +94,18 @@ claude
     assert err == "note: shop@1 is not served yet; start it with: sera serve shop@1\n"
 
 
+def test_a_context_that_a_tool_does_not_get_along_with_is_told(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry.register(config.home("data"), CARD.model_copy(update={"name": "low", "context": 8192}), home / "weights")
+    said = "note: Claude Code wants 24,576 tokens of context or it gives up, and low@1 reads 8,192; take mini, or "
+    assert run(["connect", "claude", "--agent", "low"]) == 0
+    assert said in capsys.readouterr().err
+    for words in (["claude", "--agent", "shop"], ["mini", "--agent", "low"]):
+        assert run(["connect", *words]) == 0
+        assert "tokens of context" not in capsys.readouterr().err
+
+
 def test_where_it_is_served_is_found_by_itself(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with noted(config.home("data"), "http://0.0.0.0:4321", ["shop@1"]):
         assert run(["connect", "opencode", "--json"]) == 0

@@ -60,6 +60,7 @@ def connect(
             say(line)
         return None
     card = asked(agent)
+    _roomy(tool, card)
     if launch:
         raise typer.Exit(launched(tool, card, url, arguments or (), backend=backend, offline=offline))
     target = aimed(card, url)
@@ -76,6 +77,18 @@ def asked(agent: str) -> "AgentCard":
 
     served = [*where(home("data"))]
     return chosen(agent or (served[0] if len(served) == 1 else ""))
+
+
+def _roomy(tool: str, card: "AgentCard") -> None:
+    """Warns of a tool that keeps more of a context to itself than the agent leaves it."""
+    from sera_cli.agents.connect.wiring import Target
+
+    found = wired(tool, Target(agent=card.name, url="", context=card.context, keyed=False))
+    if card.context < found.least:
+        say(
+            f"note: {found.title} wants {found.least:,} tokens of context or it gives up, and {card.name}@{card.version} "
+            f"reads {card.context:,}; take mini, or sera chat, or train with a longer student.context", prose=True,
+        )
 
 
 def aimed(card: "AgentCard", url: str) -> "Target":

@@ -58,13 +58,17 @@ class File(Value):
 
 
 class Wiring(Value):
-    """All that one tool is to be told. `command` starts it once its settings are written, `bare` before that."""
+    """All that one tool is to be told. `command` starts it once its settings are written, `bare` before that.
+
+    With a context of less than `least` tokens it does not get its work done.
+    """
 
     title: str
     install: str
     command: tuple[str, ...]
     bare: tuple[str, ...] = ()
     note: str = ""
+    least: int = 0
     unset: tuple[str, ...] = ()
     environment: dict[str, str] = Field(default_factory=dict)
     file: tuple[File, ...]
