@@ -86,8 +86,9 @@ def _roomy(tool: str, card: "AgentCard") -> None:
     found = wired(tool, Target(agent=card.name, url="", context=card.context, keyed=False))
     if card.context < found.least:
         say(
-            f"note: {found.title} wants {found.least:,} tokens of context or it gives up, and {card.name}@{card.version} "
-            f"reads {card.context:,}; take mini, or sera chat, or train with a longer student.context", prose=True,
+            f"note: {found.title} wants {found.least:,} tokens of context or it gives up, and "
+            f"{card.name}@{card.version} reads {card.context:,}; take mini, or sera chat, or train with a longer "
+            "student.context", prose=True,
         )
 
 
