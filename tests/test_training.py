@@ -176,6 +176,14 @@ def test_a_training_that_was_stopped_goes_on_and_leaves_what_it_was(
     assert {file.name for file in opened.run.training.iterdir()} == {"accelerate.yaml", "course.json", "metrics.jsonl"}
 
 
+def test_what_is_waited_for_before_the_first_step_is_told(job: Made) -> None:
+    told: list[tuple[object, ...]] = []
+    training.train(job(), tiny(), lambda *said: told.append(said))
+    assert told[0] == ("load", 0, 1, training.LOADED)
+    first = next(place for place, one in enumerate(told) if one[0] == "train")
+    assert told[first - 1] == ("load", 1, 1, training.LOADED)
+
+
 def test_a_stopped_training_is_not_thrown_away_for_other_settings(job: Made) -> None:
     opened = job()
     course, taught, heldout = training.course_of(opened, tiny())

@@ -143,10 +143,13 @@ def the_student(job: Job, board: Board) -> "Student":
     from sera_cli.train.student import student
 
     own = job.config.student
-    return student(
+    board("student", 0, 1, "loads PyTorch and the tokenizer")  # half a minute where the disk is slow
+    found = student(
         job.student, home("cache"), context=own.context, family=own.family, thinking=own.thinking,
         on_progress=lambda step, steps, _: board("student", step, steps, "made once per machine"),
     )  # fmt: skip
+    board("student", 1, 1, found.name)
+    return found
 
 
 def the_choice(job: Job, student: "Student", longest: int = 0) -> "Choice":

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from sera_cli.types import AgentCard, Sample
 
 REHEARSED = "No language model was asked: a rule-based teacher made the data. This agent is a toy that proves the road."
+LOADED = "rows, PyTorch, TRL and PEFT; the first step takes longest"
+"""What is waited for, half a minute where the disk is slow, before a first step can be told."""
+
 TOY = "The base is the embedded student of a few million parameters: this agent is a toy that proves the road."
 
 
@@ -34,14 +37,21 @@ def train(job: Job, student: "Student", board: Board) -> "Trained":
     kept, folder = job.run.folder / "trained.json", job.run.training
     if settled(job.run).get("train") == settings and job.run.adapter.exists() and kept.exists():
         return sft.Trained.model_validate_json(kept.read_bytes())
+    board("load", 0, 1, LOADED)
     step = sft.begin(folder, course, taught, heldout)
     kept.unlink(missing_ok=True)
     _head(job, course, taught, step)
+
+    def tell(step: int, steps: int, said: str) -> None:
+        board("load", 1, 1, LOADED)
+        board("train", step, steps, said)
+
     try:
-        sft.go(folder, course, lambda step, steps, said: board("train", step, steps, said))
+        sft.go(folder, course, tell)
     except KeyboardInterrupt:
         say(f"training stopped; the same command goes on from {_from(sft.reached(folder))}")
         raise
+    board("load", 1, 1, LOADED)
     done = sft.take(folder, job.run.adapter)
     settle(job.run, "train", settings, remake=True)
     atomically(kept, done.model_dump_json(indent=1).encode() + b"\n")
