@@ -447,7 +447,10 @@ def test_a_submission_has_a_log_and_a_trace_of_every_instance(tmp_path: Path, ca
     assert f"the submission is in {out}" in "".join(capsys.readouterr().err.splitlines())
     assert sorted(path.name for path in (out / "trajs").iterdir()) == [
         "tiny__tally-1.traj.json", "tiny__tally-2.traj.json"]  # fmt: skip
-    assert "PASSED" in (out / "logs" / "tiny__tally-1" / "test_output.txt").read_text()
+    logs = out / "logs" / "tiny__tally-1"
+    assert "PASSED" in (logs / "test_output.txt").read_text()
+    assert tiny.COMMAND in (logs / "eval.sh").read_text().splitlines()
+    assert json.loads((logs / "report.json").read_text())["tiny__tally-1"]["tests_status"]["FAIL_TO_PASS"]["success"]
     assert "2 of 2 instances resolved" in (out / "README.md").read_text()
     assert len((out / "all_preds.jsonl").read_text().splitlines()) == 2
 

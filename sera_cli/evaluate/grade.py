@@ -65,12 +65,14 @@ class Grade(Record, Outcome):
 def grade(
     instance: Instance, patch: str, place: Place, *, logs: Path, id: str, seconds: float = SECONDS, attempt: int = 1
 ) -> Grade:
-    """Grades a patch; `logs` is the folder where what the tests print is kept, under a name that has `id` in it.
+    """Grades a patch; `logs` is the folder where what the tests print is kept, under a name that has `id` in it, and
+    beside it the script that ran them.
 
     Raises what ends the whole run, and DataError where no log parser reads the instance's tests.
     """
     begun, log = monotonic(), logs / f"{instance.instance_id.replace('/', '__')}.{id}.log"
-    log.unlink(missing_ok=True)
+    for old in (log, script_of(log)):
+        old.unlink(missing_ok=True)
     if patch.strip():
         outcome = tested(instance, patch, place, log, seconds=seconds)
     else:
@@ -100,6 +102,7 @@ def _tested(instance: Instance, patch: str, box: Sandbox, log: Path, *, script: 
     if patch.strip() and (refusal := applied(box, meant(box, patch))):
         atomically(log, refusal.encode())
         return Outcome(verdict="unresolved", reason=f"the patch does not apply: {_complaint(refusal)}")
+    atomically(script_of(log), script.encode("utf-8", "replace"))
     done, printed = output(box, script, seconds)
     atomically(log, printed.encode())
     if FULL in done.note:
@@ -112,6 +115,11 @@ def _tested(instance: Instance, patch: str, box: Sandbox, log: Path, *, script: 
         return Outcome(verdict="resolved", applied=True)
     reason = _why(instance, judged, printed, done.note)
     return Outcome(verdict="unresolved", applied=True, reason=reason, failing=judged.failing[:MOST])
+
+
+def script_of(log: Path) -> Path:
+    """Where the script is kept whose output a log is: beside it."""
+    return log.with_suffix(".sh")
 
 
 def meant(box: Sandbox, patch: str) -> str:

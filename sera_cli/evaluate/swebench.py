@@ -112,17 +112,27 @@ def judged(instance: Instance, log: Path) -> Judged:
     that a patch by which all tests skip resolves. Of the log it reads what stands between the first start marker and
     the first end marker, and where no result stands there, everything. Raises DataError as `parser` does.
     """
+    report = reported(instance, log)
+    if report is None:
+        return Judged(ran=False, read=False, resolved=False)
+    status = report.get("tests_status", {})
+    failing = [name for kind in ("FAIL_TO_PASS", "PASS_TO_PASS") for name in status.get(kind, {}).get("failure", ())]
+    return Judged(ran=report["patch_successfully_applied"], resolved=report["resolved"], failing=tuple(failing))
+
+
+def reported(instance: Instance, log: Path) -> dict[str, Any] | None:
+    """The package's own report of an instance, as its runner writes it down; None where a line of the log is too much
+    for the log parser: that runner counts it as an error, and nothing as resolved.
+    """
     from swebench.harness.grading import get_eval_report
 
     prediction = {"instance_id": instance.instance_id, "model_name_or_path": "", "model_patch": "one"}
     spec = test_spec(instance)
     try:
-        report = get_eval_report(spec, prediction, str(log), include_tests_status=True)[instance.instance_id]
-    except UNREADABLE:  # the package's own runner counts it as an error, and nothing as resolved
-        return Judged(ran=False, read=False, resolved=False)
-    status = report.get("tests_status", {})
-    failing = [name for kind in ("FAIL_TO_PASS", "PASS_TO_PASS") for name in status.get(kind, {}).get("failure", ())]
-    return Judged(ran=report["patch_successfully_applied"], resolved=report["resolved"], failing=tuple(failing))
+        found = get_eval_report(spec, prediction, str(log), include_tests_status=True)
+    except UNREADABLE:
+        return None
+    return dict(found[instance.instance_id])
 
 
 def test_spec(instance: Instance) -> Any:

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sera_cli.cli.evaluation.exam import Exam, attempts, files
+from sera_cli.console import say
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
+    from sera_cli.evaluate.grade import Grade
     from sera_cli.evaluate.instance import Instance
     from sera_cli.evaluate.report import Report, Result
     from sera_cli.types import Usage
@@ -87,17 +90,27 @@ def submit(exam: Exam, folder: Path) -> None:
     from sera_cli.evaluate.submission import Entry, submission
     from sera_cli.store import read
 
-    seed = exam.seeds[0]
+    seed, instances = exam.seeds[0], {one.instance_id: one for one in exam.instances}
     patches, grades = _handed_in(exam, seed), read(files(exam).graded, Grade)
     entries = [
-        Entry(name=one.name, patch=patches[one.name], grade=grades[one.id])
-        for one in exam.todo if one.seed == seed and one.id in grades and one.name in patches
+        Entry(name=one.name, patch=patches[one.name], grade=grade, tests=_tests(exam, instances[one.name], seed, grade))
+        for one in exam.todo if one.seed == seed and (grade := grades.get(one.id)) and one.name in patches
     ]  # fmt: skip
     submission(folder, files(exam), seed, entries, {
         "model": exam.name, "bench": exam.bench, "open": bool(exam.who and exam.who.card), "version": __version__,
         "resolved": sum(one.grade.verdict == "resolved" for one in entries), "total": len(exam.instances),
-        "date": date.today().isoformat(),
+        "date": date.today().isoformat(), "environment": exam.settings["environment"],
     })  # fmt: skip
+
+
+def _tests(exam: Exam, instance: "Instance", seed: int, grade: "Grade") -> dict[str, Any]:
+    """What swebench says of each test that should pass; nothing where none were run to their end."""
+    from sera_cli.evaluate import swebench
+
+    log = files(exam).logs / str(seed) / grade.log
+    if not grade.log or not grade.applied or grade.timed_out or not log.exists():
+        return {}
+    return dict((swebench.reported(instance, log) or {}).get("tests_status", {}))
 
 
 def cost(exam: Exam, usage: "Usage") -> float | None:
@@ -127,8 +140,10 @@ def _summary(found: "dict[str, dict[int, Result]]") -> dict[str, Any]:
 def traced(exam: Exam) -> None:
     """Predictions of each seed, and a trace of each rollout: all in one pass, for rollouts are long."""
     from sera_cli.evaluate import trajectories
+    from sera_cli.evaluate.portable import portable
     from sera_cli.evaluate.predictions import write
     from sera_cli.evaluate.submission import whole
+    from sera_cli.redact import tokens
     from sera_cli.store import ordered
     from sera_cli.types import Trajectory
 
@@ -140,9 +155,15 @@ def traced(exam: Exam) -> None:
             patches[attempt.seed][attempt.name] = rollout.patch
         document = trajectories.trajectory(rollout, attempt.name, cost(exam, rollout.usage))
         trajectories.write(folder.trajectories / str(attempt.seed), attempt.name, document)
+    left = 0
     for seed, made in patches.items():
         if made:
-            write(folder.predictions(seed), exam.name, {name: whole(patch) for name, patch in made.items()})
+            told = {name: portable(whole(patch)) for name, patch in made.items()}
+            left += sum(bool(tokens(patch)) for patch in told.values())
+            write(folder.predictions(seed), exam.name, told)
+    if left:
+        say(f"note: {counted(left, 'prediction')} with tokens in place of secrets: sera puts those back when it grades "
+            "here, and another grader takes the tokens for text", prose=True)
 
 
 def _handed_in(exam: Exam, seed: int) -> dict[str, str]:
