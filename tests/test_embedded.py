@@ -1,5 +1,7 @@
+import fcntl
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -44,14 +46,35 @@ def test_of_two_who_want_it_at_once_one_makes_it(tmp_path):
 
     def ask(who):
         return embedded.ensure(
-            tmp_path / "cache", TINY, root=root, on_progress=lambda step, steps, loss: heard.append(who)
+            tmp_path / "cache", TINY, root=root, on_progress=lambda step, steps, loss: heard.append((who, step))
         )
 
     with ThreadPoolExecutor(2) as pool:
         folders = list(pool.map(ask, ("one", "other")))
 
     assert folders[0] == folders[1]
-    assert len(set(heard)) == 1
+    assert len({who for who, step in heard if step}) == 1
+
+
+def test_who_waits_for_another_to_make_it_is_told_so(tmp_path):
+    folder = tmp_path / "cache" / "students"
+    folder.mkdir(parents=True)
+    root = library(tmp_path / "library")
+    heard, told = [], Event()
+
+    def tell(step, steps, _):
+        heard.append((step, steps))
+        told.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with (folder / f".{embedded.name(TINY)}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            made = pool.submit(embedded.ensure, tmp_path / "cache", TINY, root=root, on_progress=tell)
+            assert told.wait(60)
+            assert heard == [(0, TINY.steps)]
+        assert made.result().name == embedded.name(TINY)
+
+    assert heard[-1] == (TINY.steps, TINY.steps)
 
 
 def test_an_interrupted_making_leaves_no_student(tmp_path):

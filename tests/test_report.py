@@ -67,7 +67,7 @@ def test_every_rollout_is_accounted_for_in_words(tmp_path: Path) -> None:
     said = rows(a_job(tmp_path), Outcome(tally=Tally(used=7, duplicates=1)))
     del said["functions"]
     assert said == {
-        "explored": "first rollouts: 1 kept, 1 patch seen before, 1 refused by its self-check, 1 out of steps, "
+        "explored": "6 first rollouts: 1 kept, 1 patch seen before, 1 refused by its self-check, 1 out of steps, "
                     "1 no patch, 1 broken",
         "issues": "accepted patches, written up as reports",
         "reproduced": "tried again from the report: 1 kept",

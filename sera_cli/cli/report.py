@@ -124,7 +124,7 @@ def _rows(job: Job, outcome: Outcome, found: dict[str, Any]) -> list[tuple[str, 
     rows: list[tuple[str, object, str]] = [("functions", counts["functions"], _mined(job))]
     if run.explored.exists():
         rows += [
-            ("explored", counts["explored"], f"first rollouts: {_listed(found['fates']['first'])}"),
+            ("explored", counts["explored"], _begun(found["fates"]["first"])),
             ("issues", counts["issues"], _written(found["fates"]["second"])),
             ("reproduced", counts["reproduced"], f"tried again from the report: {_listed(found['fates']['second'])}"),
             ("verified", counts["verified"], _bars(found["recall"])),
@@ -148,6 +148,11 @@ def _mined(job: Job) -> str:
     parts += [f"not read: {_listed(unread)}"] if unread else []
     parts += [f"no grammar installed: {_listed(note['missing'])}"] if note.get("missing") else []
     return "; ".join(parts)
+
+
+def _begun(fates: Mapping[str, int]) -> str:
+    """How many first rollouts there were, which may be more than records: one that failed is tried again."""
+    return f"{sum(fates.values())} first rollouts: {_listed(fates)}"
 
 
 def _written(fates: Mapping[str, int]) -> str:

@@ -10,7 +10,7 @@ import os
 import random
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -55,9 +55,11 @@ def name(making: Making = MAKING) -> str:
 def ensure(
     cache: Path, making: Making = MAKING, *, root: Path | None = None, on_progress: Progress | None = None
 ) -> Path:
-    """The folder of the embedded student, made on first use. Concurrent callers wait for the one that makes it."""
+    """The folder of the embedded student, made on first use. Concurrent callers wait for the one that makes it, and are
+    told of step 0 when they begin to.
+    """
     folder = cache / "students" / name(making)
-    with _alone(folder):
+    with _alone(folder, lambda: on_progress(0, making.steps, 0.0) if on_progress else None):
         if not (folder / "model.safetensors").exists():
             part = folder.with_name(f".{folder.name}.part")
             shutil.rmtree(part, ignore_errors=True)
@@ -186,7 +188,7 @@ def _config(tokenizer: Any, making: Making) -> Any:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """Waits until no other process makes this student. The lock is the file's, so a killed maker frees it."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -194,7 +196,11 @@ def _alone(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(f"the embedded student cannot be kept: {error.strerror or error}", folder) from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
