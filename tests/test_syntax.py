@@ -51,7 +51,11 @@ def test_lines_are_those_of_an_editor_and_a_byte_order_mark_is_none(end: str) ->
 def test_the_line_is_that_of_the_head_and_not_of_what_decorates_it() -> None:
     java = "class A {\n  @One\n  @Two(three = 3)\n  // and\n  public\n  int f() { return 1 + 1; }\n}\n"
     (one,) = found(java, ".java")
-    assert (one.line, one.end_line) == (4, 6)
+    assert (one.line, one.end_line) == (5, 6)
+    said = "class A {\n  @One // why\n  /* and\n   * how */\n  int f() { return 1 + 1; }\n}\n"
+    assert [(one.line, one.signature) for one in found(said, ".java")] == [(5, "int f()")]
+    sharp = "class A {\n#if X\n  [One]\n#endif\n  int F() { return 1 + 1; }\n}\n"
+    assert [(one.line, one.signature) for one in found(sharp, ".cs")] == [(5, "int F()")]
     typed = "class A {\n  @one\n  @two()\n  f(x) { return x + 1; }\n}\n"
     assert [(one.line, one.name) for one in found(typed, ".ts")] == [(4, "A.f")]
 
@@ -91,6 +95,7 @@ def test_what_a_grammar_does_not_read_is_read_past_and_named_as_written(text: st
     (one,) = found(text, ".kt")
     assert (one.name, one.reason) == ("店.合計", "")
     assert one.signature.startswith("fun 合計(数: Int)")
+    assert reasons("fun one(x: Int) {\n  open = x\n  data[1] = x and set\n}\n", ".kt") == {"one": ""}
     assert reasons("context(of: Shop)\nfun total(count: Int) = count + 1\n", ".kt") == {"total": ""}
 
 

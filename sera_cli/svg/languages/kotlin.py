@@ -2,13 +2,23 @@
 
 from sera_cli.svg.languages.language import Language
 
+STUMBLES = (
+    rb"(?P<word>[^\x00-\x7f]+)",
+    rb"\b(?P<word>open|inner|data|value|sealed|inline|final|[gs]et|out)(?=[ \t]*(?:[-+*/]?=|[.\[,)]|(?:or|and|xor)\b))",
+    rb"(?m)^[ \t]*context\([^()\n]*\)",
+    rb"(?P<end>[ \t])(?=\})",
+)
+"""Letters beyond ASCII; names that are keywords elsewhere; what a context gives; a body's end in the line of its last
+statement.
+"""
+
 KOTLIN = Language(
     name="kotlin",
     grammar="tree_sitter_kotlin",
     endings=(".kt", ".kts"),
     tests=r"/src/(test([A-Z]\w*)?|\w+Test\w*|[\w-]+-tests?)/|Tests?\.kts?$",
     generated=r"/generated/",
-    stumbles=(rb"(?P<word>[^\x00-\x7f]+)", rb"(?m)^[ \t]*context\([^()\n]*\)", rb"(?P<end>[ \t])(?=\})"),
+    stumbles=STUMBLES,
     implicit=True,
     reach="folder",
     query="""

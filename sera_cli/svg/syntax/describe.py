@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sera_cli.svg.found import Found, clean
 from sera_cli.svg.languages.language import Language
-from sera_cli.svg.syntax.caught import Caught, above, field
+from sera_cli.svg.syntax.caught import Caught, Scope, above, field
 from sera_cli.svg.syntax.naming import Named
 
 if TYPE_CHECKING:
@@ -29,15 +29,14 @@ _MACHINE = re.compile(
     r"go:|nolint|eslint|@ts-|prettier|istanbul|noinspection|jshint|clang-|NOLINT|rubocop|phpcs|swiftlint|ktlint|biome-"
     r"|lint:|=begin\b|=end\b|MARK:|(end)?region\b|frozen_string_literal|typed:|export \w+$|\W*$"
 )
+_BETWEEN = re.compile(rb"(?s)(?:\s|//[^\n]*|/\*.*?\*/|#(?!\[)[^\n]*)*")
+"""What may stand between a decoration and the head: comments too, and the lines of a preprocessor."""
 _OPENS = re.compile(r"(\s*(=>|[{=:;,]|\bend$))+$")
 
 
 def describe(read: Caught, one: Named, branches: int, reason: str) -> Found:
     scope = one.scope
-    start, body = scope.start, field(scope, "body")
-    while start in read.decorations:
-        rest = read.content[read.decorations[start][0] : scope.end]
-        start = scope.end - len(rest.lstrip())
+    start, body = _head(read, scope), field(scope, "body")
     line = scope.node.start_point.row + read.content.count(b"\n", scope.start, start) + 1
     return Found(
         name=clean(one.name),
@@ -49,6 +48,19 @@ def describe(read: Caught, one: Named, branches: int, reason: str) -> Found:
         branches=branches,
         reason=reason or _reason(read.language, one, body),
     )
+
+
+def _head(read: Caught, scope: Scope) -> int:
+    """The byte where its head begins, after all that decorates it."""
+    start = _skipped(read, scope.start, scope.end)
+    while start in read.decorations:
+        start = _skipped(read, read.decorations[start][0], scope.end)
+    return start
+
+
+def _skipped(read: Caught, start: int, end: int) -> int:
+    found = _BETWEEN.match(read.content, start, end)
+    return found.end() if found else start
 
 
 def _reason(language: Language, one: Named, body: "Node | None") -> str:
