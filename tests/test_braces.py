@@ -112,6 +112,8 @@ def test_a_guard_is_written_as_the_lines_around_it_are() -> None:
     text = "function f (a) {\n  const b = a.b('c')\n  return b\n}"
     [change] = SCRIPT_KINDS["null-guard"](seen("a.js", text))
     assert change.new[1] == "    throw new TypeError('a is required')"
+    [change] = SCRIPT_KINDS["null-guard"](seen("a.js", "function f (a) {\n  return a.b\n}"))
+    assert change.new[1] == "    throw new TypeError('a is required')"
 
 
 def test_an_error_is_wrapped_where_fmt_is_imported_though_the_function_does_not_use_it() -> None:

@@ -1,4 +1,4 @@
-"""The rehearsal teacher on JavaScript and Go, in the real loop and a real sandbox."""
+"""The rehearsal teacher on languages that it edits by the line, in the real loop and a real sandbox."""
 
 from pathlib import Path
 
@@ -63,6 +63,24 @@ func (s *Store) check(sum int) error {
 \treturn nil
 }
 """
+SHOPS = """package store
+
+// Open says of all shops that they are open, on any of their days.
+func (s *Shops) Open(day *Day) {
+\ts.open = day
+\ts.first = day.Hours
+}
+
+type Shop struct {
+\topen  *Day
+\tfirst int
+\tlast  int
+}
+
+func (s *Shop) Open(day *Day) {
+\ts.open = day
+}
+"""
 PLACES = (("Cart.total", "lib/cart.js"), ("hasName", "lib/cart.js"), ("Store.Total", "store/store.go"))
 
 
@@ -71,7 +89,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.conftest import commit
 
     repo = tmp_path_factory.mktemp("repo")
-    for name, text in {"lib/cart.js": CART, "store/store.go": STORE, "a.py": "def add(a):\n    return a + 1\n"}.items():
+    files = {"lib/cart.js": CART, "store/store.go": STORE, "store/shops.go": SHOPS, "a.py": "def a(b):\n    return b + 1\n"}
+    for name, text in files.items():
         (repo / name).parent.mkdir(exist_ok=True)
         (repo / name).write_text(text)
     commit(repo)
@@ -100,6 +119,18 @@ def test_the_same_seed_and_messages_make_the_same_reply(rollouts: list[Trajector
         for step in one.steps:
             assert rehearsal(one.policy.seed).reply(messages, []).message == step.reply.message
             messages += [step.reply.message, *step.results]
+
+
+def test_a_method_is_that_of_its_type_and_of_none_whose_name_begins_so(base: Path) -> None:
+    report = "Something is off around `Shop.Open` in store/shops.go."
+    patches = [rehearsed(base, report, seed).patch for seed in range(4)]
+    assert sum(" func (s *Shop) Open(day *Day) {" in patch for patch in patches) >= 3
+    assert not any("s.first = day.Hours" in patch for patch in patches)
+
+
+def test_words_are_enough_where_no_function_is_named(base: Path) -> None:
+    patches = [rehearsed(base, "Trouble with has name in lib/cart.js.", seed).patch for seed in range(4)]
+    assert sum("hasName" in patch for patch in patches) >= 3
 
 
 def test_a_report_without_a_path_is_enough(base: Path) -> None:

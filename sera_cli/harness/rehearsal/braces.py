@@ -62,9 +62,9 @@ def template(seen: Listing) -> Iterator[Change]:
 
 def null_guard(seen: Listing) -> Iterator[Change]:
     """In the manner of the lines around: with or without semicolons, in these quotes or those."""
-    quote = "'" if seen.body.count("'") > seen.body.count('"') else '"'
     bare = not re.search(r";$", seen.body, re.MULTILINE) and re.search(r"[\w)\]'\"]$", seen.body, re.MULTILINE)
-    end = "" if bare else ";"
+    single = seen.body.count("'") - seen.body.count('"')
+    quote, end = "'" if single > 0 or (bare and single == 0) else '"', "" if bare else ";"
     for name, part in parameters(seen).items():
         if part == name and name not in _NOT_OURS and not asked(seen, name):
             raised = f"throw new TypeError({quote}{name} is required{quote}){end}"

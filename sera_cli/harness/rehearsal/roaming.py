@@ -113,7 +113,7 @@ def _nearest(rows: list[Row], owner: str) -> Row | None:
     tops = [row for row in rows if owner and opens.search(row.text)]
 
     def far(row: Row) -> float:
-        if owner and owner in row.text:
+        if owner and re.search(rf"\b{re.escape(owner)}\b", row.text):
             return -1
         return min((row.line - top.line for top in tops if top.path == row.path and top.line <= row.line), default=inf)
 
