@@ -89,7 +89,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.conftest import commit
 
     repo = tmp_path_factory.mktemp("repo")
-    files = {"lib/cart.js": CART, "store/store.go": STORE, "store/shops.go": SHOPS, "a.py": "def a(b):\n    return b + 1\n"}
+    adds = "def add(a):\n    return a + 1\n"
+    files = {"lib/cart.js": CART, "store/store.go": STORE, "store/shops.go": SHOPS, "a.py": adds}
     for name, text in files.items():
         (repo / name).parent.mkdir(exist_ok=True)
         (repo / name).write_text(text)
