@@ -36,8 +36,19 @@ def test_a_setup_command_stands_for_what_would_be_installed() -> None:
     config = own.config(Pytest(), tree, Allowed(setup="make dev", network=True))
     assert (config.install, config.packages, config.reqs_path, config.pip_packages) == ("make dev", "", (), ())
     assert own.config(Pytest(), tree, Allowed(setup="make dev")).install == "python -m pip install -e ."
-    assert own.config(Go(), Tree(frozenset({"go.mod"}), lambda _: ""), Allowed(setup="make")).install == (
-        "(cd . && go mod download)")  # fmt: skip
+    needing = Tree(frozenset({"go.mod"}), lambda _: "require example.com/b v1.0.0\n")
+    assert own.config(Go(), needing, Allowed(setup="make")).install == "(cd . && go mod download)"
+
+
+@pytest.mark.parametrize(("files", "network", "until"), [
+    ({"setup.py"}, True, "2024-01-01T00:00:00Z"), ({"setup.py"}, False, ""), ({"setup.py", "uv.lock"}, True, ""),
+])  # fmt: skip
+def test_without_a_lock_packages_are_those_of_the_month_of_the_commit(
+    files: set[str], network: bool, until: str
+) -> None:
+    tree = Tree(frozenset(files), lambda _: "")
+    assert own.config(Pytest(), tree, Allowed(network=network), "2023-12-31T23:00:00Z").until == until
+    assert own.config(Pytest(), tree, Allowed(network=network)).until == ""
 
 
 def test_a_python_that_is_here_is_chosen_among_those_that_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,12 @@ def test_what_is_only_for_developing_is_taken_where_nothing_is_for_testing() -> 
     assert packaging.config(of(lists | {"tests/requirements.txt": ""}), "", "").reqs_path == ("tests/requirements.txt",)
 
 
+def test_what_builds_compiled_sources_is_installed_with_them() -> None:
+    build = '[build-system]\nrequires = ["setuptools", "cython>=3"]\n'
+    assert packaging.config(pyproject(build, "setup.py", "a/b.pyx"), "", "").pip_packages == ("setuptools", "cython>=3")
+    assert packaging.config(pyproject(build, "setup.py", "a/b.py"), "", "").pip_packages == ()
+
+
 def test_dependency_groups_may_include_others() -> None:
     groups = '[dependency-groups]\nbase = ["attrs", "pytest>=8"]\ntest = [{include-group = "base"}, "hypothesis"]\n'
     config = Pytest().config(pyproject(groups))

@@ -149,3 +149,10 @@ def test_no_instance_is_known_by_its_name() -> None:
     texts = {path: path.read_text(encoding="utf-8") for place in ("sera_cli", "templates")
              for path in (root / place).rglob("*.*") if path.suffix in (".py", ".md", ".toml")}  # fmt: skip
     assert [path.name for path, text in texts.items() if re.search(r"\b[a-z][\w.-]*__[a-z][\w.-]*-\d+\b", text)] == []
+
+
+def test_a_time_makes_an_environment_of_its_own_and_no_time_the_one_there_was(repository: Callable[..., Path]) -> None:
+    plain = specified(repository({"setup.py": ""}), install_config={"log_parser": "parse_log_pytest"})
+    dated = plain.model_copy(update={"until": "2024-01-01T00:00:00Z"})
+    assert plain.digest != dated.digest
+    assert Specification(repo="a/b").digest == "8b8155865c607533"

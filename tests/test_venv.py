@@ -15,7 +15,7 @@ from sera_cli.evaluate.venv import VenvPlace, copy_beside
 from sera_cli.harness.sandbox import Sandbox, Terms
 from tests import tiny
 from tests.backends import needs_bubblewrap
-from tests.wheels import index
+from tests.wheels import index, newer_pip
 
 BUNDLED = [path.name for path in (Path(ensurepip.__file__).parent / "_bundled").glob("setuptools*.whl")]
 needs_setuptools = pytest.mark.skipif(not BUNDLED, reason="this Python brings no setuptools along")
@@ -60,6 +60,7 @@ class Built:
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
     folder = tmp_path_factory.mktemp("venv")
     source = index(folder / "packages", "shade-1.0.7", "shade-1.1", "colour-1", "colour-2")
+    newer_pip(source, "24.99")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_NO_INDEX", "1")
         patch.setenv("PIP_FIND_LINKS", str(source))
@@ -94,6 +95,18 @@ def test_a_package_that_cannot_be_had_is_left_out_and_the_log_says_so(built: Bui
     assert "No module named 'absent'" in said(sandbox, "python -c 'import absent'")
     (log,) = built.folder.glob("cache/evaluate/venvs/*/log")
     assert "== cannot be installed: absent" in log.read_text()
+
+
+def test_an_environment_has_the_newest_pip_that_fits_it(sandbox: Sandbox) -> None:
+    assert said(sandbox, "python -m pip --version").startswith("pip 24.99 from /opt/env/")
+
+
+def test_where_no_pip_knows_of_dates_packages_are_those_of_today_and_the_log_says_so(built: Built) -> None:
+    place = VenvPlace(built.folder / "repos", cache=built.folder / "dated")
+    with place.sandbox(built.instance(until="2020-01-01T00:00:00Z")) as sandbox:
+        assert said(sandbox, "python -c 'import shade; print(shade.__version__)'") == "1.0.7"
+    (log,) = built.folder.glob("dated/evaluate/venvs/*/log")
+    assert "== packages of today: when they were uploaded cannot be told" in log.read_text()
 
 
 def test_what_is_tested_is_what_stands_in_the_checkout(built: Built) -> None:

@@ -28,3 +28,15 @@ def wheel(folder: Path, name: str, version: str) -> None:
     with ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as packed:
         for path, text in files.items():
             packed.writestr(path, text)
+
+
+def newer_pip(folder: Path, version: str) -> None:
+    """The pip of this Python, called by another version."""
+    (bundled,) = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
+    own = bundled.name.split("-")[1]
+    with ZipFile(bundled) as old, ZipFile(folder / f"pip-{version}-py3-none-any.whl", "w") as new:
+        for path in old.namelist():
+            told = path in ("pip/__init__.py", f"pip-{own}.dist-info/METADATA", f"pip-{own}.dist-info/RECORD")
+            content = old.read(path)
+            new.writestr(path.replace(f"pip-{own}.", f"pip-{version}."),
+                         content.replace(own.encode(), version.encode()) if told else content)

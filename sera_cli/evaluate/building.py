@@ -48,6 +48,9 @@ ABOUT_PIP = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_PROGRESS_BAR": "off", "PYTHONDONTWRITEBYTECODE": "",
 }  # fmt: skip
 
+DATED = "pip>=26; python_version >= '3.10'"
+"""The pip that knows when a package was uploaded, where that is asked for; on an older Python there is none."""
+
 EACH = """each() {
     local lines had
     lines=$(wc -l <"$1")
@@ -136,13 +139,38 @@ def _script(wanted: Specification, made_with: Interpreter) -> str:
     program = f"{INTERPRETER}/bin/{made_with.program.name}" if shown(made_with) else str(made_with.program)
     lines = [
         EACH, f"{program} -m venv {FOUND} || exit 1",
-        *(f"python -m pip install --upgrade {shlex.join(tools)} || exit 1" for tools in TOOLS),
+        *(f"python -m pip install --upgrade {shlex.join(tools)} || exit 1" for tools in TOOLS), *_dated(wanted.until),
         "each /tmp/wished -c /tmp/packages && each /tmp/requirements && each /tmp/packages || exit 1",
         f"cd {ROOT}", "echo == before", *wanted.pre_install,
-        "echo == install", f"cd {ROOT}", f"{{ {wanted.install or 'true'}\n}} || exit 1",
+        "echo == install", f"cd {ROOT}", *_installed(wanted),
         "python -m pip freeze --all --exclude-editable >/tmp/freeze",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _dated(until: str) -> list[str]:
+    """Lines after which pip takes only what was uploaded before a time, if the index says when that was.
+
+    >>> _dated("")
+    []
+    """
+    if not until:
+        return []
+    tried = f"python -m pip install --quiet --dry-run --no-deps -I --uploaded-prior-to {until} setuptools"
+    return [
+        f"python -m pip install --upgrade {shlex.quote(DATED)} && {tried} && export PIP_UPLOADED_PRIOR_TO={until} ||",
+        f'{{ echo "== packages of today: when they were uploaded cannot be told, so {until} binds none"',
+        f"python -m pip install {shlex.join(TOOLS[0])}; }} || exit 1",
+    ]  # fmt: skip
+
+
+def _installed(wanted: Specification) -> list[str]:
+    """Lines that install the repository; with tools of today where those of its time cannot."""
+    install = f"{{ {wanted.install or 'true'}\n}}"
+    if not wanted.until:
+        return [f"{install} || exit 1"]
+    again = f"[[ ${{PIP_UPLOADED_PRIOR_TO-}} ]] && unset PIP_UPLOADED_PRIOR_TO && {install}"
+    return [f"{install} || {{ {again}; }} || exit 1"]
 
 
 def ran(walls: Walls, script: str, log: Path, seconds: float, cancelled: Callable[[], bool]) -> bool:

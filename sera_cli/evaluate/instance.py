@@ -23,7 +23,8 @@ Text = Annotated[str, BeforeValidator(_joined)]
 
 
 class InstallConfig(Value):
-    """How a repository that swebench does not know is installed and tested, in SWE-rebench's words; `language` is ours.
+    """How a repository that swebench does not know is installed and tested, in SWE-rebench's words; `language` and
+    `until` are ours: a time, for packages that were uploaded before it.
 
     `packages` are names for conda or pip, or the word `requirements.txt` or `environment.yml`: the files are then
     those of `reqs_path` or `env_yml_path`. Several commands for one field are run one after the other.
@@ -32,6 +33,7 @@ class InstallConfig(Value):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     language: Text = "python"
+    until: Text = ""
     python: Text = ""
     packages: Text = ""
     pre_install: Lines = ()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sera_cli import ignore
 from sera_cli.errors import DataError
-from sera_cli.evaluate import building, repositories
+from sera_cli.evaluate import building, compiled, repositories
 from sera_cli.evaluate.bases import Bases, Standing
 from sera_cli.evaluate.instance import InstallConfig, Instance
 from sera_cli.evaluate.places import Unprepared
@@ -27,7 +27,7 @@ class LocalPlace:
     """A Place. `repository` is the repository, or the folder of its clone; `scratch` holds what sandboxes stand on.
 
     `setup` is a bash command that is run once in each commit's checkout, without a network; what it leaves there is
-    part of the commit for whoever works on it.
+    part of the commit for whoever works on it. It is run again before the tests where a patch changes what is compiled.
     """
 
     name = "local"
@@ -52,7 +52,8 @@ class LocalPlace:
 
     def script(self, instance: Instance) -> str:
         config = instance.install_config or InstallConfig()
-        return script(instance, config.test_cmd, config.eval_commands)
+        again = compiled.again(self._setup) if config.language == "python" else []
+        return script(instance, config.test_cmd, (*config.eval_commands, *again))
 
     @contextmanager
     def _held(self, instance: Instance) -> Iterator[Path]:

@@ -55,8 +55,9 @@ def place(
     return LocalPlace(repository, ground, scratch, setup=allowed.setup, sandbox=sandbox, terms=terms)
 
 
-def config(runner: Runner, tree: Tree, allowed: Allowed) -> InstallConfig:
-    """How a commit is installed and tested. A setup command stands for all that would be installed of Python.
+def config(runner: Runner, tree: Tree, allowed: Allowed, created: str = "") -> InstallConfig:
+    """How a commit that was `created` at some time (ISO 8601) is installed and tested. A setup command stands for all
+    that would be installed of Python; without a lock that is what there was in the month of the commit.
 
     Of the Pythons that the repository runs on it names one that this machine has, if there is one.
     """
@@ -64,9 +65,17 @@ def config(runner: Runner, tree: Tree, allowed: Allowed) -> InstallConfig:
     if runner.language != "python":
         return found
     changes: dict[str, object] = {"python": _python(tree) or found.python}
+    if created and allowed.environment == "network" and not packaging.has_lock(tree):
+        changes["until"] = _month_after(created)
     if allowed.setup and allowed.environment == "network":
         changes |= {"packages": "", "reqs_path": (), "pip_packages": (), "install": allowed.setup}
     return found.model_copy(update=changes)
+
+
+def _month_after(created: str) -> str:
+    """The end of its month: one environment does for all commits of it that ask for the same."""
+    year, month = int(created[:4]), int(created[5:7])
+    return f"{year + month // 12}-{month % 12 + 1:02}-01T00:00:00Z"
 
 
 def _python(tree: Tree) -> str:

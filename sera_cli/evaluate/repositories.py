@@ -51,6 +51,11 @@ def blobs(at: Checkout, paths: tuple[str, ...]) -> dict[str, str]:
     return {path: facts.split()[2] for facts, _, path in rows}
 
 
+def paths(at: Checkout) -> frozenset[str]:
+    """Every file at the commit."""
+    return frozenset(file.path for file in git.tracked(at))
+
+
 def objects(at: Checkout) -> Path:
     """The folder of git's objects."""
     return Path(line(at.root, "rev-parse", "--path-format=absolute", "--git-path", "objects")).resolve()

@@ -20,7 +20,8 @@ END = ">>>>> End Test Output"
 """swebench reads what stands between the first of each."""
 
 SHOWING = re.compile(r"git (status|show|(-c core\.fileMode=false )?diff( [0-9A-Za-z]+)?)")
-GIT = "git --literal-pathspecs -c safe.directory='*' -c core.hooksPath=/dev/null -c core.fsmonitor=false"
+INERT = "-c safe.directory='*' -c core.hooksPath=/dev/null -c core.fsmonitor=false"
+GIT = f"git --literal-pathspecs {INERT}"
 """A git that starts nothing: a patch may have reached its settings."""
 
 

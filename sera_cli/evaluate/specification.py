@@ -33,7 +33,8 @@ COPYING = re.compile(
 
 class Specification(Value):
     """Commands are bash, run in the checkout; the requirements are lines for pip, installed in this order: `wished`,
-    which conda was to bring, `requirements`, and `packages`, which win; all within `bounds`.
+    which conda was to bring, `requirements`, and `packages`, which win; all within `bounds`, and from before `until`
+    where the index says so.
 
     `python` is a version such as 3.9. `before` comes before the tests, `test_command` is whole, with the tests to run;
     `parser` is the name of the function of swebench that reads what they print. `sources` is the digest of the files
@@ -45,6 +46,7 @@ class Specification(Value):
     version: str = ""
     language: str = "python"
     python: str = ""
+    until: str = ""
     bounds: tuple[str, ...] = ()
     wished: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
@@ -59,7 +61,8 @@ class Specification(Value):
     @property
     def digest(self) -> str:
         """Of all that decides what the environment holds; how the tests are run there is no part of it."""
-        return digest(self.model_dump(mode="json", exclude={"before", "test_command", "parser"}), 16)
+        unasked = {"until"} if not self.until else set[str]()
+        return digest(self.model_dump(mode="json", exclude={"before", "test_command", "parser"} | unasked), 16)
 
 
 def specification(instance: Instance, checkout: Checkout) -> Specification:
@@ -76,7 +79,7 @@ def specification(instance: Instance, checkout: Checkout) -> Specification:
         raise Unprepared(f"{instance.instance_id}: {error}") from error
     return Specification(
         repo=instance.repo, version=instance.version, language=config.language, python=config.python,
-        bounds=() if instance.install_config else BOUNDS, wished=wished, requirements=required,
+        until=config.until, bounds=() if instance.install_config else BOUNDS, wished=wished, requirements=required,
         packages=config.pip_packages, pre_install=config.pre_install, install=editable(config.install),
         before=tuple(line for line in config.eval_commands if not SPOKEN.search(line)),
         test_command=command(instance, config), parser=swebench.parser(instance),

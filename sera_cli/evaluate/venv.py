@@ -9,7 +9,7 @@ from pathlib import Path
 from sera_cli import ignore
 from sera_cli.config import home
 from sera_cli.errors import DataError
-from sera_cli.evaluate import building, environments, pythons, repositories
+from sera_cli.evaluate import building, compiled, environments, pythons, repositories
 from sera_cli.evaluate.bases import Bases, Standing
 from sera_cli.evaluate.environments import Made
 from sera_cli.evaluate.instance import Instance
@@ -58,12 +58,15 @@ class VenvPlace:
         return Standing(held, lambda base: BubblewrapSandbox(base, None, terms, self._shared))
 
     def script(self, instance: Instance) -> str:
-        specified = self._specified(instance)
-        return script(instance, specified.test_command, specified.before)
+        specified, command = self._specified(instance), compiled.building(self._checkout(instance))
+        return script(instance, specified.test_command, (*specified.before, *compiled.again(command)))
 
     def _specified(self, instance: Instance) -> Specification:
         try:
-            return specification(instance, self._checkout(instance))
+            checkout = self._checkout(instance)
+            if builder := compiled.unbuilt(instance.patch, checkout):
+                raise Unprepared(f"compiled sources change, and {builder} cannot build them here; use images")
+            return specification(instance, checkout)
         except DataError as error:
             raise Unprepared(f"{instance.instance_id}: {error}") from error
 

@@ -178,7 +178,7 @@ def _tried(shop: Workshop, one: Candidate, attempt: int) -> Trial:
     begun = monotonic()
     there = tree(shop.checkout.model_copy(update={"commit": one.base}))
     command = shop.runner.command(there, one.parts.tests)
-    config = own.config(shop.runner, there, shop.allowed).model_copy(update={"test_cmd": command})
+    config = own.config(shop.runner, there, shop.allowed, one.created).model_copy(update={"test_cmd": command})
     try:
         tried, error = shop.trying(instance(shop, one, config), shop.folder / "logs" / one.commit[:10]), ""
     except SeraError as broken:

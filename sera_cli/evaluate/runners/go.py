@@ -26,8 +26,9 @@ class Go:
 
     def config(self, tree: Tree) -> InstallConfig:
         modules = sorted({dirname(path) for path in tree.files if path.rpartition("/")[2] == "go.mod"})
-        needing = [one for one in modules if "require" in tree.text(_in(one, "go.mod")) and not _has_vendored(tree, one)]
-        fetch = " && ".join(f"(cd {quote(module or '.')} && go mod download)" for module in needing)
+        needing = [one for one in modules if "require" in tree.text(_in(one, "go.mod"))]
+        fetched = [one for one in needing if not _has_vendored(tree, one)]
+        fetch = " && ".join(f"(cd {quote(module or '.')} && go mod download)" for module in fetched)
         return InstallConfig(language="go", install=fetch, test_cmd=f"{COMMAND} ./...", log_parser=self.parser)
 
     def command(self, tree: Tree, tests: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from configparser import ConfigParser, Error
 from typing import Any
 
+from sera_cli.evaluate.compiled import SUFFIXES
 from sera_cli.evaluate.instance import InstallConfig
 from sera_cli.evaluate.runners.locks import FILES, locked
 from sera_cli.evaluate.runners.runner import Tree
@@ -28,14 +29,19 @@ def packaged(tree: Tree) -> bool:
     return "setup.py" in tree.files or bool({"project", "build-system"} & _toml(tree, "pyproject.toml").keys())
 
 
+def has_lock(tree: Tree) -> bool:
+    """Whether it names the version of each package."""
+    return any(path in tree.files for path in FILES)
+
+
 def config(tree: Tree, test_cmd: str, parser: str, needs: tuple[str, ...] = ()) -> InstallConfig:
     """The install configuration; `needs` are packages that the tests are run by, unless a list already names them."""
     files, lines, extras = _lists(tree), _lines(tree), _extras(tree)
     listed = "\n".join([*lines, *map(tree.text, files)])
-    wanted = (*lines, *(name for name in needs if not _names(listed, name)))
+    wanted = (*lines, *(name for name in (*needs, *_builders(tree)) if not _names(listed, name)))
     return InstallConfig(
         language="python", python=next(iter(pythons(tree)), ""), packages="requirements.txt" if files else "",
-        reqs_path=files, pip_packages=locked(tree, (*_own(tree, extras), *wanted)) if _has_lock(tree) else wanted,
+        reqs_path=files, pip_packages=locked(tree, (*_own(tree, extras), *wanted)) if has_lock(tree) else wanted,
         install=f"python -m pip install -e .{extras}" if packaged(tree) else "", test_cmd=test_cmd, log_parser=parser,
     )  # fmt: skip
 
@@ -116,10 +122,6 @@ def _known_extras(tree: Tree) -> list[str] | None:
     return [*setup["options.extras_require"]] if setup.has_section("options.extras_require") else []
 
 
-def _has_lock(tree: Tree) -> bool:
-    return any(path in tree.files for path in FILES)
-
-
 def _own(tree: Tree, extras: str) -> tuple[str, ...]:
     """What the repository itself depends on, with these extras."""
     project = _toml(tree, "pyproject.toml")
@@ -156,6 +158,13 @@ def _pip(name: str, said: object) -> str:
     if re.fullmatch(r"[\d.]+", version):
         return f"{name}=={version}"
     return name + ("" if version == "*" else re.sub(r"[\^~](?!=)", ">=", version))
+
+
+def _builders(tree: Tree) -> tuple[str, ...]:
+    """What builds compiled sources by setup.py: they may have to be built again where nothing can be fetched."""
+    if "setup.py" not in tree.files or not any(path.endswith(SUFFIXES) for path in tree.files):
+        return ()
+    return tuple(_toml(tree, "pyproject.toml").get("build-system", {}).get("requires", ()))
 
 
 def _names(listed: str, package: str) -> bool:
