@@ -61,18 +61,23 @@ def say(text: str, *, style: str | None = None, prose: bool = False) -> None:
     """A line for the person who watches. A terminal breaks prose between words; what may be copied, a path in prose
     too, stays one line.
     """
-    lines = clean(text).split("\n")
-    if prose and err().is_terminal:
-        lines = [fill(line, err().width, break_long_words=False, break_on_hyphens=False) for line in lines]
-    err().print("\n".join(lines), style=style, soft_wrap=True)
+    err().print(_broken(text, err()) if prose else clean(text), style=style, soft_wrap=True)
 
 
-def show(value: object) -> None:
-    """What was asked for, for people: a line, a table."""
+def show(value: object, *, prose: bool = False) -> None:
+    """What was asked for, for people: a line, which is broken as `say` breaks it, a table."""
     if isinstance(value, str):
-        out().print(clean(value), soft_wrap=True)
+        out().print(_broken(value, out()) if prose else clean(value), soft_wrap=True)
     else:
         out().print(value)
+
+
+def _broken(text: str, where: "Console") -> str:
+    """A terminal's lines end between words."""
+    lines = clean(text).split("\n")
+    if where.is_terminal:
+        lines = [fill(line, where.width, break_long_words=False, break_on_hyphens=False) for line in lines]
+    return "\n".join(lines)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], right: Collection[str] = ()) -> object:

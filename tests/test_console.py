@@ -108,6 +108,16 @@ def test_a_narrow_terminal_cuts_no_name_short(capsys: Captured, monkeypatch: pyt
     assert "".join(row[0] for row in rows[1:]) == "click-900f8207-82d009"
 
 
+def test_prose_that_was_asked_for_is_broken_between_words_in_a_terminal(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "14")
+    console.show("what a person reads", prose=True)
+    console.show("what/a/person/copies")
+    assert capsys.readouterr().out == "what a person\nreads\nwhat/a/person/copies\n"
+
+
 def test_progress_without_a_terminal_says_the_beginning_and_the_end(capsys: Captured) -> None:
     with console.board() as board:
         for done in range(1, 1001):

@@ -51,7 +51,7 @@ def compare(
     else:
         show(table(head, rows))
         for text in explained(rows):
-            show(text)
+            show(text, prose=True)
     for text in [*planned(found, detect), *(f"note: {text}" for text in found.notes)]:
         say(text, prose=True)
 
@@ -140,7 +140,7 @@ def scored(side: "Side") -> str:
 
 def between(side: "Side", what: str) -> str:
     interval = side.summary[what]
-    return f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f}" if interval else ""
+    return f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f} %" if interval else ""
 
 
 def tried(side: "Side") -> str:
