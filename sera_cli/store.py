@@ -83,15 +83,16 @@ def ordered(path: Path, kind: type[Made], ids: Iterable[str]) -> Iterator[Made]:
 
 def write(path: Path, kind: type[Made], records: Iterable[Made], note: dict[str, Any] | None = None) -> None:
     """Writes a whole file at once: it appears complete or not at all. The records are taken one by one."""
-    _replace(path, chain([header(kind, note)], map(line, records)))
+    replace(path, chain([header(kind, note)], map(line, records)))
 
 
 def atomically(path: Path, content: bytes) -> None:
     """Replaces `path` by `content` in one step, through a temporary file beside it."""
-    _replace(path, [content])
+    replace(path, [content])
 
 
-def _replace(path: Path, content: Iterable[bytes]) -> None:
+def replace(path: Path, content: Iterable[bytes]) -> None:
+    """The same of content that comes piece by piece; whatever is raised on the way leaves what was there."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with _writing(path):
         try:

@@ -126,13 +126,3 @@ def test_a_broken_parquet_file_is_one_line(tmp_path: Path) -> None:
 def test_a_file_of_lines_needs_no_copy(tmp_path: Path) -> None:
     assert files.unpacked(tmp_path / "a.jsonl", tmp_path / "copy") == tmp_path / "a.jsonl"
     assert not (tmp_path / "copy").exists()
-
-
-def test_a_file_that_could_not_be_finished_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="half"), files.placed(tmp_path / "a.jsonl") as part:
-        part.write_text("half")
-        raise ValueError("half")
-    assert list(tmp_path.iterdir()) == []
-    with files.placed(tmp_path / "a.jsonl") as part:
-        part.write_text("whole")
-    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a.jsonl", "whole")]

@@ -125,6 +125,8 @@ def test_samples_of_our_own_are_taken_without_those_held_out(tmp_path: Path) -> 
 
 def test_what_is_there_is_not_written_over(tmp_path: Path) -> None:
     path = lines(tmp_path / "a.jsonl", {"messages": ASKED})
+    with pytest.raises(ConfigError, match=r"gone is no folder; make it, or name another file with --out"):
+        take([tmp_path / "a.jsonl"], "auto", tmp_path / "gone" / "out.jsonl")
     with pytest.raises(ConfigError, match=r"a\.jsonl is there already"):
         take([path], "auto", path)
     assert taken(path) == [{"messages": ASKED}]

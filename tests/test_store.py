@@ -270,6 +270,20 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_content_that_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+
+    def broken() -> Iterator[bytes]:
+        yield b"half"
+        raise ValueError("torn")
+
+    for before in ([], ["whole"]):
+        with pytest.raises(ValueError, match="torn"):
+            store.replace(path, broken())
+        assert [file.read_text() for file in tmp_path.iterdir()] == before
+        store.replace(path, [b"who", b"le"])
+
+
 @pytest.mark.parametrize("letters", [3_000, 30_000])
 def test_a_record_that_no_longer_fits_on_the_disk_leaves_no_trace(
     tmp_path: Path, pool: ThreadPoolExecutor, letters: int

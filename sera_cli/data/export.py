@@ -166,7 +166,7 @@ def _row(chat: Chat, format: Format, model: str) -> dict[str, Any]:
 
 @contextmanager
 def _placed(out: Path) -> Iterator[Path]:
-    """A folder that becomes `out` once all is in it."""
+    """A folder that becomes `out` once all is in it; what becomes of single files is the store's business."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with files.parted(out) as part:

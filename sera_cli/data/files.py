@@ -115,19 +115,6 @@ def without_nulls(value: Any) -> Any:
 
 
 @contextmanager
-def placed(path: Path) -> Iterator[Path]:
-    """A place beside it for a file that becomes `path` when all is well, and is gone when it is not."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise DataError(f"cannot be written ({error.strerror or error}); name another file", path) from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-@contextmanager
 def parted(path: Path) -> Iterator[Path]:
     """A hidden folder beside it for as long as it takes. A link tells `sera clean` of it, should this be killed."""
     with TemporaryDirectory(

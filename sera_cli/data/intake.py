@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
+from sera_cli import store
 from sera_cli.data import files, formats
 from sera_cli.data.chat import Chat
 from sera_cli.data.formats import messages
@@ -63,6 +64,8 @@ def take(paths: Iterable[Path], format: str, out: Path, *, skip_bad: bool = Fals
         raise ConfigError(f"{out}: rows are written as lines of JSON; name a .jsonl file with --out")
     if out.exists():
         raise ConfigError(f"{out} is there already; remove it, or name another file with --out")
+    if not out.parent.is_dir():
+        raise ConfigError(f"{out.parent} is no folder; make it, or name another file with --out")
     form: formats.Read | None = next((known for known in get_args(formats.Read) if known == format), None)
     kinds, dropped, bad = Counter[str](), Counter[str](), list[Bad]()
     seen: set[str] = set()
@@ -79,17 +82,17 @@ def take(paths: Iterable[Path], format: str, out: Path, *, skip_bad: bool = Fals
                     seen.add(row.chat.id)
                     kinds[row.format] += 1
                     yield line(messages.write(row.chat))
-
-    with files.placed(out) as part:
-        with part.open("wb") as file:
-            file.writelines(lines())
-        taken = Taken(rows=len(seen), formats=dict(sorted(kinds.items())), dropped=dict(sorted(dropped.items())),
-                      bad=tuple(bad))  # fmt: skip
         if bad and not skip_bad:
-            raise BadRows(taken)
-        if not taken.rows:
+            raise BadRows(taken())
+        if not seen:
             raise DataError("no rows to write: the files hold none that can be read")
-    return taken
+
+    def taken() -> Taken:
+        return Taken(rows=len(seen), formats=dict(sorted(kinds.items())), dropped=dict(sorted(dropped.items())),
+                     bad=tuple(bad))  # fmt: skip
+
+    store.replace(out, lines())
+    return taken()
 
 
 class BadRows(DataError):
