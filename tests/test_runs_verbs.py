@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from sera_cli import runs, store
 from sera_cli.cli.app import app
-from sera_cli.cli.runs import _ago, _size
+from sera_cli.cli.runs import _ago, size
 from sera_cli.harness.money.ledger import NAME, ledger
 from sera_cli.runs import Run
 from sera_cli.types import Function, Task, Trajectory, Verdict
@@ -167,6 +167,6 @@ def test_age_is_told_in_one_unit(seconds: int, text: str) -> None:
 
 
 def test_size_is_told_in_one_unit() -> None:
-    assert [_size(count) for count in (12, 1234, 5_600_000, 7_000_000_000)] == ["12 B", "1.2 kB", "5.6 MB", "7.0 GB"]
+    assert [size(count) for count in (12, 1234, 5_600_000, 7_000_000_000)] == ["12 B", "1.2 kB", "5.6 MB", "7.0 GB"]
 
 

@@ -56,6 +56,7 @@ def chat(
     code is 0 when it is done and 1 when it gave up.
     """
     from sera_cli import git
+    from sera_cli.agents.talk.session import attended
     from sera_cli.config import resolve
 
     if json and not prompt:
@@ -65,6 +66,7 @@ def chat(
     asked = not prompt and is_typed()
     with ExitStack() as stack, _told(json=json):
         home = _home(checkout, repo)
+        stack.enter_context(attended(home / "chat"))
         folder, session, kept = _kept(home, resume)
         name = agent or (kept.model if kept else "")
         setting = Setting(settings.config, checkout, folder / f"{session.stem}.spend")

@@ -5,14 +5,18 @@ Each kind of thing is told by the module that makes it; here they are asked one 
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from sera_cli.cli.options import Json, Project
 from sera_cli.console import document, say, show, table
+
+if TYPE_CHECKING:
+    from sera_cli.cli.stock import Stock
 
 FORGOTTEN = 24 * 3600.0
 """Seconds after which a part of a file, of which nobody can say who writes it, is one that nobody writes."""
@@ -28,25 +32,48 @@ class Kind(NamedTuple):
 
 def clean(
     project: Project = Path(), *,
+    also: Annotated[
+        list[str] | None, typer.Option(help="Remove environments, validations or chats too; may be said again.",
+                                       metavar="KIND")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
     json: Json = False,
 ) -> None:
     """Remove what runs that were killed left behind: processes, containers, sandboxes, parts of files.
 
+    What is kept on purpose, for evaluations and for chats that go on, is told with its size, and removed with --also.
     Exits with 1 when something could not be removed.
     """
-    found = {kind.name: kind.found(project) for kind in KINDS}
-    gone = {} if dry_run else {kind.name: kind.swept(project) for kind in KINDS if found[kind.name]}
+    from sera_cli.cli import stock
+
+    more = stock.asked(also or ())
+    kinds = (*KINDS, *map(_kind, more))
+    found = {kind.name: kind.found(project) for kind in kinds}
+    gone = {} if dry_run else {kind.name: kind.swept(project) for kind in kinds if found[kind.name]}
     stays = {name: [one for one in names if one not in gone.get(name, [])] for name, names in found.items()}
+    kept = {one: one.found(project) for one in stock.STOCKS if one not in more}
     if json:
-        document({"dry_run": dry_run, "removed": gone, "left": {name: ones for name, ones in stays.items() if ones}})
+        sizes = {one.name: {str(path): count for path, count in there.items()} for one, there in kept.items()}
+        left = {name: ones for name, ones in stays.items() if ones}
+        document({"dry_run": dry_run, "removed": gone, "left": left, "kept": sizes})
     else:
         _tell(found if dry_run else gone, "would be removed" if dry_run else "removed")
+        for one, there in kept.items():
+            stock.tell(one, there)
     if any(stays.values()) and not dry_run:
-        for name, ones in stays.items():
-            for one in ones:
-                say(f"note: {name} {one} could not be removed")
+        _complain(stays, {one.name for one in more})
         raise typer.Exit(1)
+
+
+def _kind(one: "Stock") -> Kind:
+    from sera_cli.cli import stock
+
+    return Kind(one.name, lambda project: stock.named(one.found(project)), partial(stock.swept, one))
+
+
+def _complain(stays: dict[str, list[str]], stocks: Collection[str]) -> None:
+    for name, ones in stays.items():
+        for one in ones:
+            say(f"note: {name} {one} could not be removed" + ("; another sera works with them" * (name in stocks)))
 
 
 def _tell(what: dict[str, list[str]], verb: str) -> None:
@@ -96,13 +123,20 @@ def _remove_groups(_: Path) -> list[str]:
 def _folders(_: Path) -> list[str]:
     from sera_cli.harness.sandbox import private
 
-    return list(map(str, private.leftovers()))
+    return [str(left) for place in _places() for left in private.leftovers(place)]
 
 
 def _remove_folders(_: Path) -> list[str]:
     from sera_cli.harness.sandbox import private
 
-    return list(map(str, private.sweep()))
+    return [str(left) for place in _places() for left in private.sweep(place)]
+
+
+def _places() -> tuple[Path | None, ...]:
+    """Where private folders are made: where temporary files go, and beside the environments of evaluations."""
+    from sera_cli.config import home
+
+    return (None, home("cache") / "evaluate" / "bases")
 
 
 def _parts(project: Path) -> list[str]:

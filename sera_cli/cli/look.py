@@ -83,7 +83,7 @@ def meant(run: str, project: Path) -> "Run":
     """The run of that name; the one begun last when none is named. Raises ConfigError without one."""
     if run:
         return runs.find(run, project)
-    made = {one: first for one in runs.runs(project) if (first := begun(one))}
+    made = {one: first for one in runs.runs(project) if (first := runs.begun(one))}
     if not made:
         raise ConfigError("no runs here; name a samples file, or begin a run with: sera specialize REPO")
     return max(made, key=lambda one: (made[one], one.name))
@@ -96,11 +96,6 @@ def holding(path: Path) -> Path:
     if (held := records(path)) not in ("", "Sample"):
         raise DataError(f"holds {held} records, not samples; name the run, or its 6-samples.jsonl", path)
     return path
-
-
-def begun(run: "Run") -> int:
-    """When a run's first stage was written, in nanoseconds since 1970; 0 for one that has none."""
-    return next((path.stat().st_mtime_ns for path in (run.functions, run.explored, run.samples) if path.exists()), 0)
 
 
 def samples(path: Path) -> Iterator["Sample"]:

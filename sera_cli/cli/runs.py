@@ -36,7 +36,7 @@ def list_runs(project: InProject = Path(), *, json: Json = False) -> None:
     else:
         rows = [
             (run["name"], run["state"], _ago(run["age"]), *run["stages"].values(), "yes" if run["adapter"] else "no",
-             _size(run["bytes"]))
+             size(run["bytes"]))
             for run in found
         ]  # fmt: skip
         show(table(("run", "state", "age", *STAGES, "adapter", "size"), rows))
@@ -54,7 +54,7 @@ def show_run(name: Name, project: InProject = Path(), *, json: Json = False) -> 
         document(found)
         return
     show(f"{run.folder}\n{found['state']}{', by ' + found['holder'] if found['holder'] else ''}; begun "
-         f"{_ago(found['age'])} ago; {_size(found['bytes'])}")
+         f"{_ago(found['age'])} ago; {size(found['bytes'])}")
     show(table(("stage", "records", "how they ended"), _stages(found)))
     for rollouts, reasons in found["fates"].items():
         show(table((f"{rollouts} rollouts", "what became of them"), [(count, why) for why, count in reasons.items()]))
@@ -119,10 +119,10 @@ def about(run: "Run") -> dict[str, Any]:
     """What its folder tells of a run. `age` is in seconds; `holder` says who works in it, if somebody does."""
     from sera_cli.runs import holder
 
-    begun, who = _begun(run), holder(run)
+    first, who = (begun(run) or run.folder.stat().st_mtime_ns) / 1e9, holder(run)
     return {
         "name": run.name, "path": str(run.folder), "state": "running" if who else state(run), "holder": who,
-        "begun": datetime.fromtimestamp(begun, UTC).isoformat(timespec="seconds"), "age": max(0, round(time() - begun)),
+        "begun": datetime.fromtimestamp(first, UTC).isoformat(timespec="seconds"), "age": max(0, round(time() - first)),
         "stages": records(run), "adapter": run.adapter.is_dir(), "bytes": disk(run.folder),
     }  # fmt: skip
 
@@ -221,10 +221,9 @@ def _outcome(told: dict[str, Any]) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in lines.items() if value not in (None, "")]
 
 
-def _begun(run: "Run") -> float:
-    """When a run's first file was written, in seconds since 1970."""
-    file = run.functions if run.functions.exists() else run.folder
-    return file.stat().st_mtime
+def begun(run: "Run") -> int:
+    """When a run's first stage was written, in nanoseconds since 1970; 0 for one that has none."""
+    return next((path.stat().st_mtime_ns for path in (run.functions, run.explored, run.samples) if path.exists()), 0)
 
 
 def _ago(seconds: int) -> str:
@@ -234,7 +233,8 @@ def _ago(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def _size(count: int) -> str:
+def size(count: int) -> str:
+    """Bytes in words."""
     for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if count >= size:
             return f"{count / size:.1f} {unit}"

@@ -4,9 +4,11 @@ A line is on disk before the next thing happens. What a crash left of a line is 
 their patches hold what the agent was not shown.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from sera_cli.errors import ConfigError, DataError
 from sera_cli.types import Message, Usage, Value
 
 ENDING = ".jsonl"
+LOCK = "lock"
 
 
 class Turn(Value):
@@ -80,6 +83,31 @@ class Session:
         with self.path.open("rb") as file:
             file.seek(-1, os.SEEK_END)
             return file.read() != b"\n"
+
+
+@contextmanager
+def attended(folder: Path) -> Iterator[None]:
+    """Keeps the conversations in a folder from being removed while somebody talks, however many do."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("a")
+    except OSError as error:
+        raise DataError(f"cannot be written ({error.strerror}); conversations are kept there", folder) from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def deserted(folder: Path) -> Iterator[bool]:
+    """Whether nobody talks there; who begins to has to wait until this is left."""
+    with (folder / LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def fresh(folder: Path, now: datetime) -> Session:

@@ -59,6 +59,13 @@ def leftovers(parent: Path | None = None) -> list[Path]:
     return [folder for name in (PREFIX, f".{PREFIX}") for folder in sorted(where.glob(f"{name}*")) if _left(folder)]
 
 
+def busy(parent: Path | None = None) -> list[Path]:
+    """The folders there, of this user, whose maker lives."""
+    where = Path(tempfile.gettempdir()) if parent is None else parent
+    return [lock.parent for lock in sorted(where.glob(f"{PREFIX}*/lock"))
+            if lock.stat().st_uid == os.geteuid() and not _left(lock.parent)]
+
+
 def sweep(parent: Path | None = None) -> list[Path]:
     """Removes the leftovers, after what still runs in them, and says which are gone."""
     found = leftovers(parent)
