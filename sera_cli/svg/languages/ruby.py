@@ -14,8 +14,8 @@ RUBY = Language(
     query="""
     (method name: (_) @name) @function
     (singleton_method object: (self) name: (_) @name) @function
-    (singleton_method name: (_) @name
-      object: [(constant) (identifier) (instance_variable) (class_variable)] @owner) @function
+    (singleton_method
+      object: [(constant) (identifier) (instance_variable) (class_variable)] @owner name: (_) @name) @function
     (class name: (_) @name) @container
     (module name: (_) @name) @container
     (call !receiver method: (identifier) @callee) @call
