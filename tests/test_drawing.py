@@ -3,7 +3,7 @@
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from sera_cli.svg.drawing import dot, graphml
+from sera_cli.svg.drawing import dot, graphml, near
 from sera_cli.svg.mine import Mined
 from sera_cli.types import Function
 
@@ -30,6 +30,23 @@ def test_graphml_is_xml_whatever_a_name_holds() -> None:
         "path": 'a"\\b<&>.js', "name": "f\N{REPLACEMENT CHARACTER}", "language": "javascript"}
     assert {data.get("key"): data.text for data in two} == {"path": "b.js", "name": "g"}
     assert [edge.get("target") for edge in root.iter(f"{space}edge")] == ["b.js::g"]
+
+
+def test_graphml_keeps_every_letter_that_xml_can_hold() -> None:
+    one = odd().functions[0].model_copy(update={"path": "資料\u3000一\n二.js", "name": "\N{GRINNING FACE}\ufffe"})
+    root = ElementTree.fromstring(graphml(replace(odd(), functions=(one,), callees={})))
+    (node,) = root.iter("{http://graphml.graphdrawing.org/xmlns}node")
+    assert node.get("id") == "資料\u3000一\n二.js::\N{GRINNING FACE}\N{REPLACEMENT CHARACTER}"
+    assert node[0].text == "資料\u3000一\n二.js"
+
+
+def test_near_are_the_calls_of_and_to_what_is_there() -> None:
+    callees = {
+        ("a.js", "f"): {'a"\\b<&>.js::f\x00': False, "b.js::g": True}, ("b.js", "g"): {"c.js::h": True},
+        ('a"\\b<&>.js', "f\x00"): {"c.js::h": True},
+    }
+    assert near(replace(odd(), callees=callees)).calls == (
+        ('a"\\b<&>.js::f\x00', "c.js::h", True), ("a.js::f", 'a"\\b<&>.js::f\x00', False))
 
 
 def test_a_call_that_could_mean_several_is_dashed_and_says_so() -> None:

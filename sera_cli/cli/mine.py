@@ -16,6 +16,7 @@ from sera_cli.cli.job import Job, open_job
 from sera_cli.cli.options import Asked, ask
 from sera_cli.console import document, exactly, say, show, table
 from sera_cli.errors import ConfigError
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.svg.found import LeftOut
@@ -176,10 +177,10 @@ def _run(asked: Asked) -> None:
     _count("left out", "functions", note.get("skipped", {}))
     _count("not read", "files", by_reason(unread))
     show("")
-    where = f"in {note.get('files', 0):,} files, {heldout:,} of them kept back for evaluation"
+    where = f"in {counted(note.get('files', 0), 'file')}, {heldout:,} of them kept back for evaluation"
     first = min(job.config.generate.limit, functions.total() - heldout)
     where += f"; --limit leaves {first:,} to start from" if first else ""
-    say(f"{functions.total():,} functions {where}.", prose=True)
+    say(f"{counted(functions.total(), 'function')} {where}.", prose=True)
     if unread:
         say(f"Not read: {named(unread)}.", prose=True)
     if missing := note.get("missing"):
@@ -287,6 +288,7 @@ def _draw(found: "Mined", file: Path, job: Job) -> None:
     if job.asked.json:
         counts = {"functions": len(found.functions), "calls": len(found.calls), "ambiguous": unsure}
         return document({"graph": str(file.absolute())} | counts)
-    calls = f"{len(found.calls):,} calls, {unsure:,} of them dashed or ambiguous: each may be one of a few"
+    calls = f"{len(found.calls):,} calls"
+    calls += f", {unsure:,} of them dashed or ambiguous: each may be one of a few" if unsure else ""
     say(f"{file}: {len(found.functions):,} functions and {calls}. All are told by name, and never exact.", prose=True)
     return None

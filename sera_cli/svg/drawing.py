@@ -3,11 +3,15 @@
 Where a name could mean a few functions there is an edge to each: dashed in DOT, with `ambiguous` in GraphML.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from xml.sax.saxutils import quoteattr
 
 from sera_cli.svg.mine import Mined
+
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML cannot hold, however it is written."""
 
 _KEYS = ("path", "name", "language")
 _AMBIGUOUS = '<key id="ambiguous" for="edge" attr.name="ambiguous" attr.type="boolean"><default>false</default></key>'
@@ -59,7 +63,7 @@ def _quoted(text: str) -> str:
 
 
 def _attribute(text: str) -> str:
-    return quoteattr("".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text))
+    return quoteattr(_NO_XML.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def _data(facts: dict[str, str]) -> str:
