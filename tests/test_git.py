@@ -349,3 +349,35 @@ def test_an_export_works_from_a_folder_of_another_owner_and_a_shallow_clone(hous
         os.chown(shallow / ".git", 12345, 12345)
     export(open_repository(shallow), tmp_path / "copy")
     assert (tmp_path / "copy" / "a.py").read_text() == "a = 5\n"
+
+
+def test_what_is_read_is_what_an_independent_reader_finds(house: Path) -> None:
+    """GitPython, which parses trees itself. To read a repository that nobody vouches for it will not do: the git that it
+    runs starts whatever program the repository's config names, as the next test shows.
+    """
+    from git import Repo
+
+    odd = {"ü b.py": "c = 3\r\n", "pkg/empty.py": "", "-x/y z": "\0\n"}
+    (house / "link").symlink_to("a.py")
+    (house / "a.py").chmod(0o755)
+    sha = commit(house, odd)
+    git(house, "gc", "-q")
+    checkout = open_repository(house)
+    found = {file.path: (file.mode, file.blob, file.size) for file in tracked(checkout)}
+    contents = dict(blobs(checkout, [blob for _, blob, _ in found.values()]))
+    with Repo(house) as theirs:
+        items = [item for item in theirs.commit(sha).tree.traverse() if item.type == "blob"]
+        assert found == {str(item.path): (f"{item.mode:o}", item.hexsha, item.size) for item in items}
+        assert contents == {item.hexsha: item.data_stream.read() for item in items}
+    assert len(found) == 6
+
+
+def test_another_reader_springs_the_trap_that_ours_does_not(house: Path, trap: Path) -> None:
+    from git import Repo
+
+    git(house, "config", "core.fsmonitor", "springe")
+    open_repository(house)
+    assert not trap.exists()
+    with Repo(house) as theirs:
+        theirs.is_dirty()
+    assert trap.exists()
