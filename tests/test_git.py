@@ -352,8 +352,8 @@ def test_an_export_works_from_a_folder_of_another_owner_and_a_shallow_clone(hous
 
 
 def test_what_is_read_is_what_an_independent_reader_finds(house: Path) -> None:
-    """GitPython, which parses trees itself. To read a repository that nobody vouches for it will not do: the git that it
-    runs starts whatever program the repository's config names, as the next test shows.
+    """GitPython, which parses trees itself. In place of our plumbing it would not do: the git that it runs starts the
+    programs that a repository's config names, core.fsmonitor among them.
     """
     from git import Repo
 
@@ -370,14 +370,3 @@ def test_what_is_read_is_what_an_independent_reader_finds(house: Path) -> None:
         assert found == {str(item.path): (f"{item.mode:o}", item.hexsha, item.size) for item in items}
         assert contents == {item.hexsha: item.data_stream.read() for item in items}
     assert len(found) == 6
-
-
-def test_another_reader_springs_the_trap_that_ours_does_not(house: Path, trap: Path) -> None:
-    from git import Repo
-
-    git(house, "config", "core.fsmonitor", "springe")
-    open_repository(house)
-    assert not trap.exists()
-    with Repo(house) as theirs:
-        theirs.is_dirty()
-    assert trap.exists()
