@@ -81,6 +81,13 @@ func (s *Shop) Open(day *Day) {
 \ts.open = day
 }
 """
+DESK = """#include "desk.h"
+
+int Desk::lamps(const Room& room) {
+  if (room.lamps() == NULL) return 0;
+  return room.lamps()->size();
+}
+"""
 PLACES = (("Cart.total", "lib/cart.js"), ("hasName", "lib/cart.js"), ("Store.Total", "store/store.go"))
 
 
@@ -90,7 +97,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     repo = tmp_path_factory.mktemp("repo")
     adds = "def add(a):\n    return a + 1\n"
-    files = {"lib/cart.js": CART, "store/store.go": STORE, "store/shops.go": SHOPS, "a.py": adds}
+    files = {"lib/cart.js": CART, "store/store.go": STORE, "store/shops.go": SHOPS, "src/desk.cc": DESK, "a.py": adds}
     for name, text in files.items():
         (repo / name).parent.mkdir(exist_ok=True)
         (repo / name).write_text(text)
@@ -127,6 +134,11 @@ def test_a_method_is_that_of_its_type_and_of_none_whose_name_begins_so(base: Pat
     patches = [rehearsed(base, report, seed).patch for seed in range(4)]
     assert sum(" func (s *Shop) Open(day *Day) {" in patch for patch in patches) >= 3
     assert not any("s.first = day.Hours" in patch for patch in patches)
+
+
+def test_a_language_that_has_no_word_for_a_function_needs_no_path_either(base: Path) -> None:
+    patches = [rehearsed(base, "`Desk.lamps` does not do what I expect.", seed).patch for seed in range(4)]
+    assert sum("b/src/desk.cc" in patch for patch in patches) >= 3
 
 
 def test_words_are_enough_where_no_function_is_named(base: Path) -> None:

@@ -101,4 +101,4 @@ _DEFINED = {
     listings.RUBY: r"\bdef (self\.)?NAME([^[:alnum:]_]|$)",
     listings.JAVA + listings.CSHARP + listings.C + listings.CPP: _TYPED,
 }
-_ANY = [_WORD, _SCRIPT]
+_ANY = [_WORD, _SCRIPT, r"^\s*[A-Za-z_][^(=;]*[ *&:>]NAME *\([^;]*(\{.*)?$"]
