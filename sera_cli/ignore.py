@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from sera_cli import git
 from sera_cli.errors import DataError
 from sera_cli.git import Checkout
-from sera_cli.plumbing import answer
+from sera_cli.plumbing import answer, line
 
 NAME = ".seraignore"
 
@@ -15,12 +15,13 @@ NAME = ".seraignore"
 def rules(checkout: Checkout) -> str:
     """The lines in force; empty where there are none. They hide the file itself, which names what it hides.
 
-    The file in the working tree counts, committed or not, for whichever commit is in use; of a bare repository, and of
-    a sparse checkout that leaves it away, that of the commit. Raises DataError when it cannot be read.
+    The file in the working tree counts, committed or not, for whichever commit is in use; of a bare repository, of a
+    clone without a checkout, and of a sparse one that leaves it away, that of the commit. Raises DataError when it
+    cannot be read, or is not UTF-8.
     """
     text = _in_working_tree(checkout) if (checkout.root / ".git").exists() else _at_commit(checkout)
-    lines = [line for line in text.replace("\r\n", "\n").split("\n") if line.strip() and not line.startswith("#")]
-    return "\n".join([*lines, f"/{NAME}", ""]) if lines else ""
+    rows = [row for row in text.replace("\r\n", "\n").split("\n") if row.strip() and not row.startswith("#")]
+    return "\n".join([*rows, f"/{NAME}", ""]) if rows else ""
 
 
 def hidden(checkout: Checkout) -> frozenset[str]:
@@ -44,14 +45,24 @@ def among(paths: Collection[str], lines: str) -> frozenset[str]:
 def _in_working_tree(checkout: Checkout) -> str:
     path = checkout.root / NAME
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return _text(checkout, path.read_bytes())
     except FileNotFoundError:
         sparse = answer(checkout.root, "ls-files", "-t", "--", NAME).startswith(b"S ")
-        return _at_commit(checkout) if sparse else ""
+        nothing = not (checkout.root / line(checkout.root, "rev-parse", "--git-path", "index")).exists()
+        return _at_commit(checkout) if sparse or nothing else ""
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror}); it says what no model may see", path) from error
 
 
 def _at_commit(checkout: Checkout) -> str:
     found = [file.blob for file in git.tracked(checkout) if file.path == NAME]
-    return "".join(content.decode("utf-8", "replace") for _, content in git.blobs(checkout, found))
+    return "".join(_text(checkout, content) for _, content in git.blobs(checkout, found))
+
+
+def _text(checkout: Checkout, content: bytes) -> str:
+    """What is not understood must not pass for nothing."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        path = checkout.root / NAME
+        raise DataError("is not UTF-8; save it as that: it says what no model may see", path) from error

@@ -82,6 +82,36 @@ def test_of_a_bare_repository_that_of_the_commit_counts(repository: Make, tmp_pa
     assert hidden(open_repository(tmp_path / "bare.git")) == {"secrets/live.py", "secrets/deep/more.py", ".seraignore"}
 
 
+def test_of_a_clone_without_a_checkout_that_of_the_commit_counts(repository: Make, tmp_path: Path) -> None:
+    repo = repository(FILES | {".seraignore": "/secrets/\n"})
+    git(tmp_path, "clone", "-q", "--no-checkout", str(repo), "none")
+    assert hidden(open_repository(tmp_path / "none")) == {"secrets/live.py", "secrets/deep/more.py", ".seraignore"}
+    git(repo, "worktree", "add", "-q", str(tmp_path / "other"))
+    (tmp_path / "other" / ".seraignore").unlink()
+    assert hidden(open_repository(tmp_path / "other")) == set()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_file_that_is_not_utf8_stops_everything_and_hides_not_nothing(
+    repository: Make, tmp_path: Path, encoding: str
+) -> None:
+    repo = repository(FILES)
+    (repo / ".seraignore").write_bytes("/secrets/\n/geschäft/\n".encode(encoding))
+    with pytest.raises(DataError, match="is not UTF-8; save it as that: it says what no model may see"):
+        hidden(open_repository(repo))
+    git(repo, "add", "-A")
+    git(repo, "-c", "user.name=A", "-c", "user.email=a@localhost", "commit", "-qm", "odd")
+    git(tmp_path, "clone", "-q", "--bare", str(repo), "bare.git")
+    with pytest.raises(DataError, match="is not UTF-8"):
+        hidden(open_repository(tmp_path / "bare.git"))
+
+
+def test_a_byte_order_mark_hides_no_line(repository: Make) -> None:
+    repo = repository(FILES)
+    (repo / ".seraignore").write_bytes("\ufeff/secrets/\r\n".encode())
+    assert hidden(open_repository(repo)) == {"secrets/live.py", "secrets/deep/more.py"}
+
+
 def test_a_file_that_cannot_be_read_stops_everything(repository: Make) -> None:
     repo = repository(FILES)
     (repo / ".seraignore").mkdir()
