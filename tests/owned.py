@@ -17,7 +17,7 @@ class Owned(NamedTuple):
     """`tests` are what the test files are when the fix comes, some of them new."""
 
     runner: str
-    base: Files
+    base: dict[str, str]
     fix: Files
     tests: Files
 
@@ -42,6 +42,25 @@ GO = Owned(
         ),
     },
 )
+VENDORED = GO._replace(
+    base=GO.base | {
+        "go.mod": "module example.com/own\n\ngo 1.13\n\nrequire example.com/zero v1.0.0\n",
+        "go.sum": "",
+        "vendor/modules.txt": "# example.com/zero v1.0.0\nexample.com/zero\n",
+        "vendor/example.com/zero/zero.go": "package zero\n\nfunc Zero() int { return 0 }\n",
+        "sum/sum.go": (
+            'package sum\n\nimport "example.com/zero"\n\nfunc Sum(a, b int) int { return a - b }\n\n'
+            "func Zero() int { return zero.Zero() }\n"
+        ),
+    },
+    fix={
+        "sum/sum.go": (
+            'package sum\n\nimport "example.com/zero"\n\nfunc Sum(a, b int) int { return a + b }\n\n'
+            "func Zero() int { return zero.Zero() }\n"
+        ),
+    },
+)  # fmt: skip
+"""It holds what it depends on; its go.mod is of a time when that had to be said."""
 CARGO = Owned(
     "cargo",
     {

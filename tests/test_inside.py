@@ -1,5 +1,7 @@
 """Tests that stand in files of Rust, told apart from the code, in a repository made with git in a temporary folder."""
 
+import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -7,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sera_cli import __main__ as door
 from sera_cli.evaluate.replay import inside
 from sera_cli.evaluate.replay.inside import Inside, parted, putting
 from sera_cli.evaluate.replay.splitting import Parts, split
 from sera_cli.evaluate.runners.cargo import Cargo
 from sera_cli.evaluate.runners.pytest import Pytest
 from sera_cli.git import open_repository
+from tests import owned
+from tests.backends import needs_bubblewrap
 from tests.past import git
 
 OLD = "pub fn sum(a: i32, b: i32) -> i32 {\n    a - b\n}\n"
@@ -132,3 +137,26 @@ def test_the_shell_finds_the_same_tests(tmp_path: Path, seed: int) -> None:
     script = "\n".join(putting([Inside(path="a.rs", text="// tests\n")]))
     subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
     assert (tmp_path / "a.rs").read_text() == f"{found.code}{found.end}// tests\n"
+
+
+@needs_bubblewrap
+@pytest.mark.skipif(not shutil.which("cargo"), reason="cargo is not on this machine")
+def test_such_a_change_becomes_a_task_that_its_fix_resolves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("swebench")
+    monkeypatch.setenv("SERA_HOME", str(tmp_path / "home"))
+    repo = tmp_path / "own"
+    repo.mkdir()
+    crate = {path: text for path, text in owned.CARGO.base.items() if path.startswith("Cargo")}
+    parts(repo, {**crate, "src/lib.rs": f"{OLD}\n{TESTS}"}, {"src/lib.rs": f"{NEW}\n{MORE}"})
+    git(repo, "commit", "-q", "--amend", "-m", "Add what is given instead of taking one from the other")
+    assert door.run(["bench", "build", str(repo), "--runs", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["tasks"] == 1
+    row = json.loads((repo / ".sera/bench/replay.jsonl").read_text())
+    assert (row["FAIL_TO_PASS"], row["test_patch"]) == ('["src/lib.rs::tests::adds"]', "")
+    assert row["PASS_TO_PASS"] == '["src/lib.rs::tests::zero"]'
+    grade = ["eval", "--bench", "replay", "--json", "-C", str(repo), "--predictions"]
+    for predictions, verdict in (("gold", "resolved"), ("empty", "unresolved")):
+        assert door.run([*grade, predictions]) == 0
+        assert set(json.loads(capsys.readouterr().out)["instances"].values()) == {verdict}

@@ -271,6 +271,7 @@ LANGUAGES = [
     (owned.UNITTEST, "python", ["test_sum (tests.test_own.Sum"], 1),
     (owned.NODE, "node", ["test/sum.test.js > sum > adds"], 2),
     (owned.GO, "go", ["sum.TestSum", "sum.TestSum/two_and_two"], 2),
+    (owned.VENDORED, "go", ["sum.TestSum", "sum.TestSum/two_and_two"], 2),
     (owned.CARGO, "cargo", ["tests/sum.rs::adds"], 2),
 ]
 

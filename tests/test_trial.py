@@ -1,5 +1,6 @@
 """One run of an instance's tests: what it tells, and the line that says why it tells nothing."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,22 @@ def test_a_line_that_the_log_parser_cannot_take_is_told(tmp_path: Path) -> None:
     instance = tiny.instance(repo, install_config=config, eval_script=noisy)
     with pytest.raises(Broken, match=r"the tests' output cannot be read: .* ends swebench's log parser"):
         trial(instance, tiny.Here(repo, tmp_path / "exports"), tmp_path / "log", gold=False, seconds=60)
+
+
+@pytest.mark.parametrize(("said", "named"), [
+    (["go: example.com/a@v1.0.0: module lookup disabled by GOPROXY=off", "FAIL"],
+     "go: example.com/a@v1.0.0: module lookup disabled by GOPROXY=off"),
+    (["error: no matching package named `a` found", "As a reminder, you're using offline mode (--offline)"],
+     "error: no matching package named `a` found"),
+])  # fmt: skip
+def test_what_would_have_to_be_fetched_is_named_with_what_to_do(tmp_path: Path, said: list[str], named: str) -> None:
+    repo = tiny.repository(tmp_path)
+    lines = "\n".join(f"echo {shlex.quote(line)}" for line in (START, *said, END))
+    with pytest.raises(Broken) as error:
+        instance = tiny.instance(repo, eval_script=f"#!/bin/bash\n{lines}\n")
+        trial(instance, tiny.Here(repo, tmp_path / "exports"), tmp_path / "log", gold=True, seconds=60)
+    assert error.value.reason == "what it depends on is not on this machine"
+    assert error.value.detail == f"{named}; fetch it once, or say --network"
 
 
 def test_an_instance_has_to_name_its_log_parser(tmp_path: Path) -> None:

@@ -65,7 +65,9 @@ def build(
     teacher_url: Annotated[
         str | None, typer.Option(help="Base URL of the teacher's server, or several.", metavar="URL")] = None,
     runner: Annotated[
-        str, typer.Option(help="pytest, unittest, jest, vitest, node, go or cargo.", show_default="found out")] = "",
+        str, typer.Option(help="django, pytest, unittest, jest, vitest, node, go or cargo.",
+                          show_default="found out")
+    ] = "",
     venv: Annotated[
         Path | None, typer.Option(help="A Python environment that has what the tests need.", metavar="DIR")] = None,
     setup: Annotated[

@@ -50,9 +50,13 @@ def instances(source: str | Path, *, offline: bool = False, revision: str = "") 
 
 
 def instance(row: Row, path: Path | None = None, number: int | None = None) -> Instance:
-    """One row as an Instance. Raises DataError, which names the field that is lacking or not what it should be."""
+    """One row as an Instance; a script of its own may bring all tests, without a test_patch.
+
+    Raises DataError, which names the field that is lacking or not what it should be.
+    """
     for field in NEEDED:
-        if not isinstance(row.get(field), str) or (field != "problem_statement" and not row[field].strip()):
+        needed = field != "problem_statement" and not (field == "test_patch" and row.get("eval_script"))
+        if not isinstance(row.get(field), str) or (needed and not row[field].strip()):
             what = "lacks" if row.get(field) is None else "has an unusable"
             name = f" of {row['instance_id']}" if field != "instance_id" and row.get("instance_id") else ""
             raise DataError(f"the row{name} {what} {field}; give each row the fields of SWE-bench", path, number)

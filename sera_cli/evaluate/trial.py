@@ -1,5 +1,6 @@
 """One run of an instance's tests as they are wanted, on the tree before the change or after it."""
 
+import re
 from pathlib import Path
 
 from sera_cli.errors import SeraError
@@ -13,6 +14,11 @@ from sera_cli.store import atomically
 
 Statuses = dict[str, str]
 """PASSED, FAILED, SKIPPED, ERROR or XFAIL by test."""
+
+
+_OFFLINE = re.compile(r"module lookup disabled by GOPROXY=off|you're using offline mode")
+_LACKING = re.compile(r"(?m)^(?:error: |.*(?=module lookup disabled)).{1,160}")
+"""What go and cargo say where they would have had to fetch something, and the line that names it."""
 
 
 class Broken(SeraError):
@@ -42,6 +48,8 @@ def trial(instance: Instance, place: Place, log: Path, *, gold: bool, seconds: f
         raise Broken("the tests cannot be run", done.note or last(printed))
     if gold and "PASSED" not in found.values():
         told = last(printed.partition(START)[2] or printed)
+        if lacking := _LACKING.search(printed) if _OFFLINE.search(printed) else None:
+            raise Broken("what it depends on is not on this machine", f"{lacking[0]}; fetch it once, or say --network")
         raise Broken("all tests fail with it too" if found else "the tests do not start", told)
     return found
 
