@@ -20,6 +20,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -72,11 +73,11 @@ def main() -> None:
     parser.add_argument("--prompt", type=int, nargs="*", default=[1000, 10_000], help="tokens, about")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=[*PATHS], choices=[*PATHS])
-    parser.add_argument("--engine", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--server", metavar="URL", help=argparse.SUPPRESS)
+    parser.add_argument("--engine", metavar="SOCKET", help=argparse.SUPPRESS)
+    parser.add_argument("--server", metavar="SOCKET", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.engine:
-        asyncio.run(engine())
+        asyncio.run(engine(asked.engine))
     elif asked.server:
         server(asked.server)
     else:
@@ -84,8 +85,8 @@ def main() -> None:
 
 
 def measure(asked: argparse.Namespace) -> None:
-    with standing("--engine") as (engine_port, _), standing("--server", f"http://127.0.0.1:{engine_port}/v1") as (
-        port, process):  # fmt: skip
+    with TemporaryDirectory() as folder, standing("--engine", f"{folder}/socket") as (engine_port, _), standing(
+        "--server", f"{folder}/socket") as (port, process):  # fmt: skip
         print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {asked.rate:.0f} tokens/s over all clients\n")
         print(f"| {' | '.join(HEADS)} |\n| {' | '.join('---' if head == 'asked' else '---:' for head in HEADS)} |")
         for length, clients, rate in plans(asked):
@@ -207,8 +208,8 @@ def standing(*words: str) -> Iterator[tuple[int, int]]:
         process.wait()
 
 
-def server(url: str) -> None:
-    """Ours, as `sera serve` has it, in front of the engine at `url`."""
+def server(engine: str) -> None:
+    """Ours, as `sera serve` has it, in front of the engine at that socket."""
     import socket
 
     import uvicorn
@@ -226,12 +227,12 @@ def server(url: str) -> None:
 
         up, starts = True, 1
 
-        def __init__(self, url: str) -> None:
-            self.url = url
+        def __init__(self, place: str) -> None:
+            self.socket = place
 
     read = tokens.load(str(embedded.ensure(home("cache"))))
     agent = Agent("shop", "shop", 1_000_000, Wire(), read)
-    app = Server({"shop": agent}, Remote(Up(url))).app()  # type: ignore[arg-type]
+    app = Server({"shop": agent}, Remote(Up(engine))).app()  # type: ignore[arg-type]
     with socket.socket() as place:
         place.bind(("127.0.0.1", 0))
         place.listen(128)
@@ -240,8 +241,9 @@ def server(url: str) -> None:
         uvicorn.Server(config).run(sockets=[place])
 
 
-async def engine() -> None:
-    """Speaks vLLM's completions, as far as it is asked here."""
+async def engine(place: str) -> None:
+    """Speaks vLLM's completions, as far as it is asked here: at a port for clients, at a socket for our server."""
+    await asyncio.start_unix_server(_conversation, place, limit=2**24)
     serving = await asyncio.start_server(_conversation, "127.0.0.1", 0, limit=2**24)
     print(serving.sockets[0].getsockname()[1], flush=True)
     await serving.serve_forever()
