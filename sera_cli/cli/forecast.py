@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sera_cli.cli.evaluation import measuring
 from sera_cli.cli.job import Job
 from sera_cli.console import document, say
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.harness.money.prices import Price
@@ -278,8 +279,9 @@ def _measured(plan: dict[str, Any]) -> list[tuple[str, str]]:
     if not (found := plan.get("evaluate")):
         return []
     usd = "of unknown cost" if found["usd"] is None else f"${found['usd']:,.2f} of API calls for the teacher's part"
-    return [("evaluate", "{bench}, {tasks} tasks, {seeds} seeds: ".format(**found)
-             + f"{found['attempts']:,} rollouts by each of base, agent and teacher, {usd}")]
+    tried = f"{counted(found['tasks'], 'task')}, {counted(found['seeds'], 'seed')}"
+    rollouts = counted(found["attempts"], "rollout")
+    return [("evaluate", f"{found['bench']}, {tried}: {rollouts} by each of base, agent and teacher, {usd}")]
 
 
 def _taught(plan: dict[str, Any]) -> list[tuple[str, str]]:

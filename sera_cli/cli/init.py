@@ -10,6 +10,7 @@ import typer
 from sera_cli.cli.options import Project
 from sera_cli.console import say, show
 from sera_cli.errors import ConfigError, SeraError
+from sera_cli.wording import counted
 
 ISSUES = ".sera/issues.jsonl"
 MOST = 500
@@ -39,7 +40,7 @@ def init(
     if fetched is not None:
         atomically(file.parent.parent / ISSUES, b"".join(map(_line, fetched)))
         show(str(file.parent.parent / ISSUES))
-        say(f"{len(fetched)} issues, as GitHub tells them")
+        say(f"{counted(len(fetched), 'issue')}, as GitHub tells them")
     if file.exists() and not force:
         say(f'To take the style from them, set demonstrations = "{ISSUES}" in {file}')
         return

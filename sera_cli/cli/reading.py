@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sera_cli.console import colours, paint
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.data.view import Part, Spelled, Turn, View
@@ -72,7 +73,7 @@ def _lines(text: str, kind: str, *, full: bool) -> Styled:
         if len(short) < len(line):
             yield "dim", f" … {len(line) - len(short):,} more characters"
     if most < len(lines):
-        yield "dim", f"\n… {len(lines) - most:,} more lines (--full shows them)"
+        yield "dim", f"\n… {counted(len(lines) - most, 'more line')} (--full shows them)"
 
 
 def _style(line: str, kind: str) -> str:
@@ -82,9 +83,9 @@ def _style(line: str, kind: str) -> str:
 
 
 def _total(spelled: "Sequence[Spelled]") -> Styled:
-    from sera_cli.data.view import counted
+    from sera_cli.data.view import counted as trained
 
-    count = counted(spelled)
+    count = trained(spelled)
     yield "dim", f"{'mask':>12}  "
     yield "", f"{count}, and look " if count else "trained text looks "
     yield (LEARNED, "so") if colours() else ("", f"{OPENS}so{CLOSES}")

@@ -11,6 +11,7 @@ from sera_cli.cli.evaluation import measuring
 from sera_cli.cli.job import Job
 from sera_cli.cli.mine import by_reason, summary
 from sera_cli.console import say, show, table
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.data.prepare import Prepared
@@ -39,7 +40,7 @@ def report(job: Job, outcome: Outcome) -> dict[str, Any]:
     `dropped` counts what did not become a sample, by `origin: reason`.
     """
     from sera_cli import store
-    from sera_cli.redact.files import counted
+    from sera_cli.redact.files import counted as redacted
     from sera_cli.svg.fates import order_of, survey
     from sera_cli.types import Sample
 
@@ -58,7 +59,7 @@ def report(job: Job, outcome: Outcome) -> dict[str, Any]:
         "heldout": [{"step": row.get("step"), "loss": row["loss"], "of": row["heldout"]} for row in held],
         "agent": f"{outcome.card.name}@{outcome.card.version}" if outcome.card else None,
         "spend": money.told(job, found.usage),
-        "redacted": counted((job.run.functions, job.run.explored, job.run.issues, job.run.reproduced)),
+        "redacted": redacted((job.run.functions, job.run.explored, job.run.issues, job.run.reproduced)),
         "seconds": job.seconds,
     }
 
@@ -94,7 +95,8 @@ def stopped(tally: "Tally", goal: "Goal") -> str:
     """Why generation ended: there is enough, or there are no more functions, each asked about as often as may be."""
     have = f"{tally.first} first and {tally.second} second rollouts may teach"
     if tally.reaches(goal):
-        return f"Generation stopped because there is enough: {have}; {tally.left} functions were not needed."
+        left = counted(tally.left, "function was", "functions were")
+        return f"Generation stopped because there is enough: {have}; {left} not needed."
     wanted = f"{goal.first} and {goal.second} were wanted"
     often = f", each asked about {tally.used // tally.functions} times" if tally.used > tally.functions else ""
     return f"Generation stopped because all {tally.functions} functions are used up{often}: {have}, {wanted}."
@@ -143,7 +145,7 @@ def _mined(job: Job) -> str:
     note = store.about(job.run.functions, Function)
     heldout = sum(function.heldout for function in store.scan(job.run.functions, Function))
     unread = by_reason(note.get("unreadable", ()))
-    parts = [f"in {note.get('files', 0)} files; {heldout} kept back for evaluation"]
+    parts = [f"in {counted(note.get('files', 0), 'file')}; {heldout} kept back for evaluation"]
     parts += [f"left out: {_listed(note['skipped'])}"] if note.get("skipped") else []
     parts += [f"not read: {_listed(unread)}"] if unread else []
     parts += [f"no grammar installed: {_listed(note['missing'])}"] if note.get("missing") else []

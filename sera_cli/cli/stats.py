@@ -9,6 +9,7 @@ import typer
 from sera_cli.cli.look import header, samples, source
 from sera_cli.cli.options import InProject, Json
 from sera_cli.console import document, say, show, table
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.data.stats import Spread, Stats
@@ -19,11 +20,11 @@ Of = Annotated[str, typer.Argument(help="A run, or a samples file.", metavar="RU
 def stats(run: Of = "", project: InProject = Path(), *, json: Json = False) -> None:
     """Counts, tokens, steps, tools, recall and patch sizes of the samples, and what was dropped on the way."""
     from sera_cli.data.files import written
-    from sera_cli.data.stats import stats as counted
+    from sera_cli.data.stats import stats as summed
 
     where = source(run, project)
     note = header(where.samples)
-    found = counted(samples(where.samples), written(note, where.samples))
+    found = summed(samples(where.samples), written(note, where.samples))
     if json:
         document({"file": str(where.samples)} | found.model_dump() | {"made": note})
         return
@@ -39,7 +40,7 @@ def _summary(found: "Stats", note: Mapping[str, Any]) -> str:
     trained = "" if found.share is None else f", {found.trained:,} of them trained ({100 * found.share:.1f} %)"
     alpha = "" if found.alpha is None else f"alpha {found.alpha:.3f}".rstrip("0").rstrip(".") + ", "
     context = f" of {note['context']:,} tokens" if "context" in note else ""
-    sums = f"{found.samples:,} samples, {found.tokens:,} tokens{trained}"
+    sums = f"{counted(found.samples, 'sample')}, {found.tokens:,} tokens{trained}"
     return f"{sums}\n{alpha}{found.cut:,} cut to the context{context}"
 
 

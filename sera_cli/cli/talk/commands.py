@@ -10,6 +10,7 @@ from sera_cli.cli.talk.answering import Setting, Who, answering
 from sera_cli.cli.talk.screen import Screen, painted
 from sera_cli.console import err, say
 from sera_cli.errors import ConfigError, SeraError
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.agents.talk.talk import Talk
@@ -186,7 +187,7 @@ def context(desk: Desk) -> str:
     model, messages = desk.talk.model, desk.talk.messages
     taken, folded = model.tokens(messages), model.count(messages)
     most = f" of {model.context:,} ({100 * taken // model.context} %)" if model.context else ""
-    return f"context: about {taken:,}{most} tokens" + (f", {folded} outputs folded" if folded else "")
+    return f"context: about {taken:,}{most} tokens" + (f", {counted(folded, 'output')} folded" if folded else "")
 
 
 def prompt_note(desk: Desk) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from unicodedata import category
 
 from sera_cli.console import clean, err, say
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -88,7 +89,7 @@ class Screen:
         for line in lines[:CHANGED]:
             say(visible(line), style=COLOURS.get(line[:1]))
         if len(lines) > CHANGED:
-            say(f"… {len(lines) - CHANGED} more lines", style="dim")
+            say(f"… {counted(len(lines) - CHANGED, 'more line')}", style="dim")
 
     def called(self, call: "ToolCall", outcome: str) -> None:
         if outcome.startswith(NOT_RUN):
@@ -216,7 +217,7 @@ def visible(text: str) -> str:
 
 def cut(text: str) -> str:
     lines = text.splitlines()
-    more = [f"… {len(lines) - SHOWN} more lines"] if len(lines) > SHOWN else []
+    more = [f"… {counted(len(lines) - SHOWN, 'more line')}"] if len(lines) > SHOWN else []
     return "\n".join(f"    {line}" for line in [*lines[:SHOWN], *more])
 
 
