@@ -159,6 +159,21 @@ def test_what_is_nested_beyond_reason_is_not_read() -> None:
     assert syntax.read("a.js", text.encode(), BY_ENDING[".js"], "") == "nested too deeply"
 
 
+@pytest.mark.parametrize(("text", "ending"), [
+    ("function f(a = '" + "{ " * 100_000 + "') { return a + 1; }", ".js"),
+    ("// Says" + " " * 200_000 + "it.\nfunction f(a) { return a + 1; }", ".js"),
+    ("/* Says. */ " * 10_000 + "function f(a) { return a + 1; }", ".js"),
+    ("#[inline] " * 10_000 + "fn f(a: u8) -> u8 { a + 1 }", ".rs"),
+])
+def test_what_is_endless_is_looked_at_as_far_as_it_tells(text: str, ending: str) -> None:
+    (one,) = found(text, ending)
+    assert (one.name, one.reason, len(one.signature) <= 200, len(one.doc) <= 200) == ("f", "", True, True)
+
+
+def test_ten_thousand_functions_in_one_row_are_found() -> None:
+    assert len(found("function f(a) { return a + 1; } " * 10_000)) == 10_000
+
+
 def test_comments_between_parameters_are_no_part_of_the_head() -> None:
     text = "function f(\n  // First.\n  a,\n  /* Second. */\n  b\n) {\n  return a + b;\n}"
     assert found(text)[0].signature == "function f(a, b)"

@@ -28,6 +28,9 @@ NAME = re.compile(r"[\w$@]+")
 LONGEST = 80
 """Bytes of a name."""
 
+ROW = 1000
+"""Bytes of a row, or letters, that are looked at; what people write has less, and a program's may have a million."""
+
 BARE = re.compile(r"^[\"'`]|[\"'`]$")
 """The quotes around a string."""
 
@@ -155,12 +158,17 @@ def _receiver(read: Caught, caught: "Mapping[str, list[Node]]") -> str:
 
 def _comment(read: Caught, node: "Node") -> None:
     first, last = node.start_point, node.end_point
-    begins = read.content.rfind(b"\n", 0, node.start_byte) + 1
-    if not read.content[begins : node.start_byte].strip():
+    if not before(read, node.start_byte).strip():
         row = last.row - (last.column == 0 and last.row > first.row)  # some grammars end a comment on the next line
         known = read.comments.get(row)
         if known is None or known[1] > node.start_byte:
             read.comments[row] = (first.row, node.start_byte, read.content[node.start_byte : node.end_byte])
+
+
+def before(read: Caught, start: int) -> bytes:
+    """What stands before a byte in its row."""
+    first = max(0, start - ROW)
+    return read.content[max(first, read.content.rfind(b"\n", first, start) + 1) : start]
 
 
 def above(read: Caught, row: int) -> Iterator[tuple[int, int, bytes]]:

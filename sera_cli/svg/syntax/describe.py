@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sera_cli.svg.found import Found, clean
 from sera_cli.svg.languages.language import Language
-from sera_cli.svg.syntax.caught import Caught, Scope, above, field
+from sera_cli.svg.syntax.caught import ROW, Caught, Scope, above, field
 from sera_cli.svg.syntax.naming import Named
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _signature(read: Caught, start: int, end: int, row: int) -> str:
     for line in range(row, row + said.count(b"\n") + 1):
         if (known := read.comments.get(line)) and start < known[1] < end:
             said = said.replace(known[2], b"", 1)
-    head = _OPENS.sub("", " ".join(said.decode("utf-8", "replace").split()))
+    head = _OPENS.sub("", " ".join(said.decode("utf-8", "replace").split())[:ROW])
     return clean(re.sub(r"(?<=[(\[]) |,? (?=[)\]])", "", head))
 
 
@@ -116,7 +116,7 @@ def _doc(read: Caught, row: int, start: int) -> str:
     beside = [one for one in [read.comments.get(row)] if one and one[1] < start]
     first = beside[0][0] if beside else row - _apart(read, row)
     texts = [one[2] for one in (*beside, *above(read, first)) if one[1] not in read.decorations]
-    told = [line for text in reversed(texts) for line in text.decode("utf-8", "replace").splitlines()]
+    told = [line[:ROW] for text in reversed(texts) for line in text.decode("utf-8", "replace").splitlines()]
     lines = (_SUMMARY.sub("", _MARKUP.sub("", _ELEMENT.sub("", _REFERENCE.sub(r"\1", line)))) for line in told)
     said = next((line for line in lines if not _MACHINE.match(line)), "")
     return "" if _TAG.match(said) else clean(said)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from sera_cli.svg.languages.language import ANYTHING
-from sera_cli.svg.syntax.caught import BARE, Caught, Scope, above, field, text
+from sera_cli.svg.syntax.caught import BARE, Caught, Scope, above, before, field, text
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -61,8 +61,7 @@ def _name(read: Caught, scope: Scope) -> str:
 def _tested(read: Caught, scope: Scope) -> bool:
     """Whether something that decorates it says that it is a test: in the rows above, or before it in its own."""
     row = scope.node.start_point.row
-    begins = read.content.rfind(b"\n", 0, scope.start) + 1
-    if re.search(read.language.tested, read.content[begins : scope.start].decode("utf-8", "replace")):
+    if re.search(read.language.tested, before(read, scope.start).decode("utf-8", "replace")):
         return True
     marks = [known[2].decode("utf-8", "replace") for known in above(read, row) if known[1] in read.decorations]
     return any(re.search(read.language.tested, mark) for mark in marks)
