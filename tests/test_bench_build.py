@@ -293,7 +293,7 @@ def test_tasks_that_make_way_for_those_of_another_build_are_kept_beside_and_it_i
     (["--since", "HEAD"], "no commit is newer than"),
     (["--since", "HEAD", "--agent", "x"], "say --since or --agent, not both"),
     (["--agent", "nobody"], "no agent is called 'nobody'"),
-    (["--runner", "mocha"], "no test runner is called mocha; say pytest,"),
+    (["--runner", "mocha"], "no test runner is called mocha; say django, pytest,"),
     (["--teacher", "rehearsal"], "a rehearsal writes no statements of changes"),
     (["--venv", "nowhere"], "has no bin/python that runs"),
     (["--issues", "nowhere.jsonl"], "cannot be read"),
