@@ -156,7 +156,8 @@ def test_a_crash_in_mid_stream_is_told_and_the_next_request_is_answered(
 
     asked, (url, remote) = engines._asked, place
     endless = {"ignore_eos": True, "stop_token_ids": [], "logprobs": 20}
-    narrow = httpcore.AsyncConnectionPool(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)])
+    small = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)]
+    narrow = httpcore.AsyncConnectionPool(uds=str(remote._engine.socket), socket_options=small)
     monkeypatch.setattr(engines, "_asked", lambda prompt, sampling: asked(prompt, sampling) | endless)
     monkeypatch.setattr(remote, "_pool", narrow)
     pieces, doomed = engines._pieces, servers()[:1]
