@@ -144,6 +144,8 @@ def test_a_limit_leaves_the_functions_that_rollouts_set_out_from_first(tmp_path:
     first = [row["name"] for row in written if not row["heldout"]][:3]
     assert mine(shop, "--limit", "3", "--jsonl") == 0
     assert [row["name"] for row in lines(capsys)] == sorted(first)
+    assert mine(shop, "--limit", "3", "--jsonl", "--all") == 0
+    assert [row["name"] for row in lines(capsys)] == [*"abcdefgh"]
 
 
 def test_of_a_part_the_graph_has_what_is_around_it(tmp_path: Path) -> None:

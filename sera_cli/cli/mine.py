@@ -68,7 +68,7 @@ def command(*said: Any, **more: Any) -> None:
     if not shown.lines and not shown.graph:
         return _run(asked)
     job = open_job(asked)
-    found = _limited(mined(job), job)
+    found = mined(job) if shown.everything else _limited(mined(job), job)
     if shown.graph:
         _draw(found, shown.graph, job)
     if shown.lines:
