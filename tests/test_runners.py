@@ -227,10 +227,11 @@ def test_rust_tests_that_a_crate_names_are_run_by_that_name() -> None:
 def test_django_is_given_modules_seen_from_its_suite_or_the_project() -> None:
     suite = of({"tests/runtests.py": "django --verbosity", "tests/test_sqlite.py": ""})
     assert Django().command(suite, ["tests/queries/test_q.py", "tests/mail/tests.py"]).startswith(
-        "python tests/runtests.py --verbosity 2 --parallel 1 --settings=test_sqlite queries.test_q mail.tests 2>&1 | ")
+        "python -u tests/runtests.py --verbosity 2 --parallel 1 --settings=test_sqlite "
+        "queries.test_q mail.tests 2>&1 | ")
     project = of({"web/manage.py": "django"})
     assert Django().command(project, ["web/shop/tests.py"]).startswith(
-        "(cd web && python manage.py test --verbosity 2 --parallel 1 --noinput shop.tests 2>&1 | ")
+        "(cd web && python -u manage.py test --verbosity 2 --parallel 1 --noinput shop.tests 2>&1 | ")
 
 
 def test_the_suite_of_django_says_what_it_needs() -> None:

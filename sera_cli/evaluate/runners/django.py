@@ -43,13 +43,16 @@ class Django:
         return found.model_copy(update={"packages": "requirements.txt", "reqs_path": (*found.reqs_path, NEEDS)})
 
     def command(self, tree: Tree, tests: Sequence[str]) -> str:
-        """Test files are given as modules, seen from the folder of the suite or of the project."""
+        """Test files are given as modules, seen from the folder of the suite or of the project.
+
+        Nothing is buffered: what is said of the database would stand in the midst of a name.
+        """
         if _has_suite(tree):
             settings = "--settings=test_sqlite " if SETTINGS in tree.files else ""
-            return f"python {SUITE} {OPTIONS} {settings}{_modules(tests, dirname(SUITE))} 2>&1 | {NAMED}"
+            return f"python -u {SUITE} {OPTIONS} {settings}{_modules(tests, dirname(SUITE))} 2>&1 | {NAMED}"
         homes = {path: _project(tree, path) or "" for path in tests}
         return "; ".join(
-            f"(cd {quote(home or '.')} && python manage.py test {OPTIONS} --noinput "
+            f"(cd {quote(home or '.')} && python -u manage.py test {OPTIONS} --noinput "
             f"{_modules([path for path in tests if homes[path] == home], home)} 2>&1 | {NAMED})"
             for home in sorted({*homes.values()})
         )
