@@ -129,3 +129,11 @@ def test_a_bare_name_that_only_another_file_has_may_be_its() -> None:
 def test_what_makes_an_object_calls_what_its_type_makes_it_with(ending: str, text: str, callee: str) -> None:
     (called,) = links({f"a{ending}": text}).values()
     assert called == [f"a{ending}::{callee}"]
+
+
+def test_a_declaration_without_a_body_is_not_what_is_called() -> None:
+    assert links({
+        "a.js": "export class A { go() { return 1; } }\nexport function f(a) { return a.go() + help(a); }\n"
+                "function help(a) { return a; }\n",
+        "types/a.d.ts": "export class A { go(): number; }\nexport declare function help(a: A): number;\n",
+    }, sure=False) == {"a.js::f": ["a.js::A.go"]}

@@ -147,3 +147,27 @@ def test_more_levels_of_classes_than_python_recurses_give_no_link() -> None:
     levels = "".join(f"class A{n}(A{n - 1}):\n    pass\n" for n in range(1, 2000))
     text = f"class A0:\n    def x(self):\n        pass\n{levels}def f():\n    A1999.x()\ndef g():\n    A9.x()\n"
     assert links({"a.py": text}) == {"a.py::g": {"a.py::A0.x"}}
+
+
+def test_what_a_name_is_known_to_hold_is_no_method_of_that_name() -> None:
+    files = {
+        "lib.py": "units = len\nclass Other:\n    def units(self): pass\n    def hook(self): pass\n",
+        "a.py": "import lib\nclass A:\n    size = lib.units\n    def __init__(self, hook): self.hook = hook\n"
+                "    def run(self):\n        self.hook(1)\n        self.size()\n        return lib.units(2)\n"
+                "class B(A):\n    def again(self): self.hook()\n    def unknown(self): self.units()\n",
+    }  # fmt: skip
+    assert links(files) == {}
+    assert links(files, sure=False) == {"a.py::B.unknown": {"lib.py::Other.units"}}
+
+
+def test_names_of_a_module_all_of_which_is_imported_are_followed() -> None:
+    files = {
+        "pkg/__init__.py": "from .base import *\nfrom .more import *\n", "pkg/more.py": "from os import *\n",
+        "pkg/base.py": "def go(): pass\nclass Base:\n    def hook(self): pass\n",
+        "use.py": "from pkg import *\nimport pkg\nclass A(Base):\n    def f(self): self.hook()\n"
+                  "def g(): go()\ndef h(): pkg.go()\ndef i(): gone()\n",
+        "odd.py": "from odd import *\ndef j(): what()\n",
+    }  # fmt: skip
+    assert links(files) == {
+        "use.py::A.f": {"pkg/base.py::Base.hook"}, "use.py::g": {"pkg/base.py::go"}, "use.py::h": {"pkg/base.py::go"}}
+    assert links(files, sure=False) == {}

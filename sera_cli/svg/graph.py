@@ -5,6 +5,7 @@ import builtins
 import marshal
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 from sera_cli.svg.source import FunctionNode
@@ -55,12 +56,15 @@ class Body(NamedTuple):
 
 
 class Module(NamedTuple):
-    """What the call graph needs of a file. `names` holds each top-level name with all it may stand for; what is nothing
-    but a value only where it stands in a class, and hides what that inherits.
+    """What the call graph needs of a file.
+
+    `names` holds each top-level name, and each of a class as `Class.name`, with all that it may stand for; `values` are
+    nothing but values, as is what methods make attributes of their object. `*` stands for imports of everything.
     """
 
     path: str
     names: Mapping[str, set[str | Import]]
+    values: frozenset[str]
     classes: Mapping[str, tuple[Chain, ...]]
     bodies: tuple[Body, ...]
 
@@ -88,9 +92,10 @@ def facts(path: str, tree: ast.Module, functions: Iterable[tuple[FunctionNode, s
                     for name, source in _imports(child):
                         names[prefix + name].add(source)
             waiting.append((child, prefix))
-    values = {name for name, some in names.items() if some == {"value"} and "." not in name}
+    values = {name for name, some in names.items() if some == {"value"}}
     known = {name: some for name, some in names.items() if name not in values}
-    return Module(path, known, classes, tuple(_body(node, name, known, values) for node, name in functions))
+    bodies = tuple(_body(node, name, known, values) for node, name in functions)
+    return Module(path, known, frozenset(values), classes, bodies)
 
 
 def told(module: Module) -> bytes:
@@ -100,19 +105,19 @@ def told(module: Module) -> bytes:
     imports = [{name: tuple(one) for name, one in body.imports.items()} for body in module.bodies]
     bodies = [(*body[:4], own, body.branches) for body, own in zip(module.bodies, imports, strict=True)]
     found = {name: some for name, some in sources.items() if some}
-    plain: Any = (module.path, kinds, found, module.classes, bodies)
+    plain: Any = (module.path, kinds, found, module.values, module.classes, bodies)
     return marshal.dumps(plain)
 
 
 def heard(told: bytes) -> Module:
     """The module that `told` made these bytes of; they are believed."""
-    path, names, sources, classes, bodies = marshal.loads(told)
+    path, names, sources, values, classes, bodies = marshal.loads(told)
     for name, some in sources.items():
         names[name].update(map(Import._make, some))
     for row in bodies:
         if imports := row[4]:
             imports.update((name, Import._make(one)) for name, one in imports.items())
-    return Module(path, names, classes, tuple(map(Body._make, bodies)))
+    return Module(path, names, values, classes, tuple(map(Body._make, bodies)))
 
 
 class _Fields(dict[type, tuple[str, ...]]):
@@ -173,20 +178,32 @@ def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Import]]:
             yield alias.name.partition(".")[0], Import(alias.name.partition(".")[0])
 
 
-def _body(node: FunctionNode, name: str, names: Collection[str], values: Collection[str]) -> Body:
-    """`names` are what its module tells the meaning of, `values` what it gives one that nobody knows."""
+def _body(node: FunctionNode, name: str, names: Collection[str], values: set[str]) -> Body:
+    """What a function does when it is called; its decorators and the defaults of its arguments are its module's doing.
+
+    `names` are what its module tells the meaning of, `values` what it gives one that nobody knows; attributes that the
+    function gives its object are added.
+    """
     calls: set[Chain] = set()
     imports: dict[str, Import] = {}
-    bound: set[str] = set()
+    arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
+    bound = {one.arg for one in arguments if one}
+    owner = name.rpartition(".")[0]
+    static = any(isinstance(mark, ast.Name) and mark.id == "staticmethod" for mark in node.decorator_list)
+    first = [*node.args.posonlyargs, *node.args.args][:1] if owner and not static else []
+    receiver = first[0].arg if first else ""
     branches = 0
-    for inner in inside(node):  # the kinds that are met most often are asked about first
+    for inner in chain.from_iterable(map(inside, node.body)):  # the kinds met most often are asked about first
         kind = type(inner)
         if kind is ast.Name:
             if type(inner.ctx) is ast.Store:
                 bound.add(inner.id)
         elif kind is ast.Call:
-            if chain := _chain(inner.func):
-                calls.add(chain)
+            if called := _chain(inner.func):
+                calls.add(called)
+        elif kind is ast.Attribute:
+            if type(inner.ctx) is ast.Store and receiver and _chain(inner) == (receiver, inner.attr):
+                values |= {f"{owner}.{inner.attr}"}.difference(names)
         elif kind is ast.arg:
             bound.add(inner.arg)
         elif kind in _BRANCHES:
@@ -194,19 +211,15 @@ def _body(node: FunctionNode, name: str, names: Collection[str], values: Collect
             if kind is ast.ExceptHandler and inner.name:
                 bound.add(inner.name)
         elif kind in _DEFINES:
-            if inner is not node:
-                bound.add(inner.name)
+            bound.add(inner.name)
         elif kind in (ast.Import, ast.ImportFrom):
             imports |= _imports(inner)
-    owner = name.rpartition(".")[0]
-    static = any(isinstance(mark, ast.Name) and mark.id == "staticmethod" for mark in node.decorator_list)
-    first = [*node.args.posonlyargs, *node.args.args][:1] if owner and not static else []
-    receiver = first[0].arg if first else ""
     kept: set[Chain] = set()
-    for chain in calls:
-        head, last = chain[0], chain[-1]
-        if head in imports or head == "super()" or chain == (receiver, last) or (head in names and head not in bound):
-            kept.add(chain)
-        elif len(chain) > 1 and last not in EVERYDAY and (head in bound or head in values or head not in _BUILTINS):
+    for called in calls:
+        head, last = called[0], called[-1]
+        told = head in names or ("*" in names and head not in values and head not in _BUILTINS)
+        if head in imports or head == "super()" or called == (receiver, last) or (told and head not in bound):
+            kept.add(called)
+        elif len(called) > 1 and last not in EVERYDAY and (head in bound or head in values or head not in _BUILTINS):
             kept.add(("()", last))
     return Body(name, owner, receiver, frozenset(kept), imports, branches)

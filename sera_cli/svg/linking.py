@@ -34,7 +34,7 @@ _EVERYDAY = frozenset({
 })  # fmt: skip
 """Methods that texts, lists, maps and the like have in most languages: a call of one is most likely of those."""
 
-_MAKERS = ("constructor", "__construct", "initialize")
+_MAKERS = ("constructor", "__construct", "initialize", "init")
 """What languages call the method that makes an object, where it has not its type's own name."""
 
 NOTHING: Targets = ((), False)

@@ -24,7 +24,7 @@ Seen = set[tuple[str, str]]
 
 
 class Meaning(NamedTuple):
-    """What a name stands for: a `module` (by place), or a `class` or `def` of the module at that place."""
+    """What a name stands for: a `module` (by place), or a `class`, `def` or `value` of the module at that place."""
 
     kind: str
     place: str
@@ -99,9 +99,10 @@ class _Repository:
     def _looked_up(self, place: str, body: Body, chain: Chain) -> Targets:
         """Nothing where classes inherit through more levels than Python recurses."""
         try:
-            if target := self._target(self._decided(place, body, chain)):
+            meaning = self._decided(place, body, chain)
+            if target := self._target(meaning):
                 return (target,), True
-            return self._possible(place, body, chain), False
+            return (() if meaning else self._possible(place, body, chain)), False
         except RecursionError:
             return (), False
 
@@ -130,13 +131,18 @@ class _Repository:
             return ()
         if first == body.receiver:
             return self.methods.get(rest[-1], ())
-        said = [body.imports[first]] if first in body.imports else self.modules[place].names[first]
+        said = {body.imports[first]} if first in body.imports else self._said(self.modules[place], first)
         some = {self._target(self._follow(one, chain[1:], set())) for one in self._meanings(place, first, said)} - {""}
         if some or not rest:
             return some if len(some) <= FEW else ()
         if all(isinstance(one, Import) and not self._locations(place, one) for one in said):
             return ()
         return self.methods.get(rest[-1], ())
+
+    def _said(self, module: Module, name: str) -> Collection[str | Import]:
+        """What a module says of a name of its top; where it says nothing, that all of others is imported."""
+        return module.names.get(name) or {
+            one._replace(name=name) for one in module.names.get("*", ()) if isinstance(one, Import)}
 
     def _meanings(self, place: str, name: str, said: Iterable[str | Import]) -> Iterator[Meaning | None]:
         """All that a name may stand for; an import may be of several packages by that name."""
@@ -164,10 +170,15 @@ class _Repository:
     def _global(self, place: str, name: str, depth: int) -> Meaning | None:
         """What a top-level name of a module stands for. Imports of imports are followed a few times, not for ever."""
         module = self.modules.get(place)
-        meanings = module.names.get(name, set()) if module else set()
-        if len(meanings) != 1 or depth > 8:
+        if module is None or depth > 8:
             return None
-        meaning = next(iter(meanings))
+        if name in module.values:
+            return Meaning("value", place, name)
+        said = self._said(module, name)
+        if name not in module.names:
+            known = {self._imported(place, one, depth) for one in said if isinstance(one, Import)} - {None}
+            return known.pop() if len(known) == 1 else None
+        meaning = next(iter(said)) if len(said) == 1 else "value"
         if isinstance(meaning, Import):
             return self._imported(place, meaning, depth)
         return None if meaning == "value" else Meaning(meaning, place, name)
@@ -178,7 +189,7 @@ class _Repository:
         if key not in self.attributes:
             inner, known = f"{place}/{name}", self._global(place, name, depth + 1)
             module = Meaning("module", inner) if inner in self.modules or inner in self.folders else None
-            self.attributes[key] = known or module
+            self.attributes[key] = module if module and (known is None or known.kind == "value") else known
         return self.attributes[key]
 
     def _imported(self, place: str, source: Import, depth: int) -> Meaning | None:
@@ -215,11 +226,12 @@ class _Repository:
         return self.members[key]
 
     def _sought(self, place: str, owner: str, name: str, seen: Seen) -> Meaning | None:
-        kinds = self.modules[place].names.get(f"{owner}.{name}")
+        module, own = self.modules[place], f"{owner}.{name}"
+        kinds = module.names.get(own)
         if kinds is None:
-            return self._inherited(place, owner, name, seen)
+            return Meaning("value", place, own) if own in module.values else self._inherited(place, owner, name, seen)
         kind = next(iter(kinds))
-        return Meaning(kind, place, f"{owner}.{name}") if len(kinds) == 1 and kind in ("def", "class") else None
+        return Meaning(kind, place, own) if len(kinds) == 1 and kind in ("def", "class") else None
 
     def _inherited(self, place: str, owner: str, name: str, seen: Seen) -> Meaning | None:
         if (place, owner) in seen:

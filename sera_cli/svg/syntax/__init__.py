@@ -47,7 +47,9 @@ def read(path: str, content: bytes, language: Language, reason: str) -> tuple[li
         describe(caught, one, count, reason or ("broken syntax" if bad else ""))
         for one, count, bad in zip(named, branches(caught, named), broken, strict=True)
     ]
-    return found, Calls(path, language.name, bodies(caught, named), caught.imports)
+    whole = {one.name for one in found if one.reason != "no body"}
+    calls = {name: called for name, called in bodies(caught, named).items() if name in whole}
+    return found, Calls(path, language.name, calls, caught.imports)
 
 
 def _shattered(root: "Node") -> bool:
