@@ -84,6 +84,15 @@ def test_all_tells_what_is_left_out_too(shop: Path, capsys: Captured) -> None:
     assert capsys.readouterr().err == "error: --all tells more lines: say it with --jsonl\n"
 
 
+def test_all_is_told_where_no_function_is_left_too(tmp_path: Path, capsys: Captured) -> None:
+    shop = commit(tmp_path / "shop", {"tests/test_a.py": "def test_a():\n    assert add(1)\n", "b.py": "def f(:\n"})
+    assert mine(shop, "--jsonl") == 1
+    assert "(1 test, unreadable: 1, first b.py: not the Python of this" in capsys.readouterr().err
+    assert mine(shop, "--jsonl", "--all") == 0
+    (line,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (line["name"], line["kept"], line["reason"]) == ("test_a", False, "test")
+
+
 def test_only_a_language_or_a_folder(shop: Path, capsys: Captured) -> None:
     assert mine(shop, "--jsonl", "--language", "javascript") == 0
     assert [row["name"] for row in lines(capsys)] == ["pick"]

@@ -68,7 +68,7 @@ def command(*said: Any, **more: Any) -> None:
     if not shown.lines and not shown.graph:
         return _run(asked)
     job = open_job(asked)
-    found = mined(job) if shown.everything else _limited(mined(job), job)
+    found = mined(job, empty=True) if shown.everything else _limited(mined(job), job)
     if shown.graph:
         _draw(found, shown.graph, job)
     if shown.lines:
@@ -103,8 +103,10 @@ command.__signature__ = inspect.signature(ask).replace(  # type: ignore[attr-def
 )
 
 
-def mined(job: Job) -> "Mined":
-    """What there is in the job's repository, of what it asks for."""
+def mined(job: Job, *, empty: bool = False) -> "Mined":
+    """What there is in the job's repository, of what it asks for. Raises DataError where that is no function, unless an
+    `empty` list of them will do.
+    """
     from sera_cli.history import ages
     from sera_cli.svg.mine import mine
 
@@ -112,7 +114,7 @@ def mined(job: Job) -> "Mined":
     return mine(
         job.checkout, seed=chosen["seed"], commits=chosen["commits"], focus=chosen["focus"],
         languages=chosen.get("languages", ()), ages=ages(job.checkout),
-        memory=memory(job.asked), heldout=job.config.eval.heldout,
+        memory=memory(job.asked), heldout=job.config.eval.heldout, empty=empty,
     )  # fmt: skip
 
 

@@ -65,7 +65,7 @@ _Calls = tuple[dict[tuple[str, str], dict[str, bool]], Mapping[str, dict[str, bo
 def mine(
     checkout: Checkout, *, seed: int, commits: Sequence[str] = (), focus: Sequence[str] = (),
     languages: Sequence[str] = (), ages: Mapping[str, int] | None = None, memory: Path | None = None,
-    processes: int = -1, heldout: int = HELDOUT,
+    processes: int = -1, heldout: int = HELDOUT, empty: bool = False,
 ) -> Mined:
     """Reads all code at the commit in use, or at each of `commits`, of which that is the last.
 
@@ -74,8 +74,8 @@ def mine(
     hundred are held out; which, depends on `seed` and their ids alone. `ages` are days by path. Files that the `memory`
     on disk knows are not read; the others are read by so many `processes` beside this one, below 0 by as many as are
     worth it.
-    Raises DataError when there is no code or no function is left, ConfigError when a focus holds none or a language is
-    not known.
+    Raises DataError when there is no code, or no function is left and an `empty` list of them will not do; ConfigError
+    when a focus holds none or a language is not known.
     """
     must_be_known(languages)
     with uncollected():
@@ -88,7 +88,7 @@ def mine(
             raise DataError(f"{what} at commit {checkout.commit[:12]}; name a repository with some", checkout.root)
         left, unreadable, missing = _left_out(checkout, pages)
         drawn = _focused(_drawn(books, seed), focus)
-        if not drawn:
+        if not drawn and not empty:
             raise DataError(_nothing_left(Counter(one.reason for one in left), unreadable, missing), checkout.root)
         calls = {commit: _calls(found.values()) for commit, found in books.items()}
         tests = mentioned(
@@ -222,9 +222,9 @@ def _lot(seed: int) -> Callable[[str], str]:
     return lambda one: sha256(f'[{seed},"{one}"]'.encode()).hexdigest()[:12]
 
 
-def _nothing_left(counts: Counter[str], unreadable: Sequence[object], missing: Mapping[str, int]) -> str:
+def _nothing_left(counts: Counter[str], unreadable: Sequence[tuple[str, str]], missing: Mapping[str, int]) -> str:
     skipped = [f"{count} {reason}" for reason, count in counts.most_common(3)]
-    skipped += [f"unreadable: {len(unreadable)}"] if unreadable else []
+    skipped += [f"unreadable: {len(unreadable)}, first {': '.join(unreadable[0])}"] if unreadable else []
     skipped += [f"{count} {language} files without a grammar" for language, count in missing.items()]
     why = ", ".join(skipped) or "its files define none"
     advice = f"{INSTALL}, or name" if missing else "name"
