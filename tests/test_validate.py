@@ -50,7 +50,7 @@ def test_an_instance_is_trusted_after_its_fix_resolves_it_and_nothing_does_not(
     found = validated(tiny.instance(repo), place, logs=tmp_path / "logs")
     assert (found.valid, found.reason, found.environment, found.failed) == (True, "", "one", False)
     assert place.sandboxes == 2
-    logs = {file.name: file.read_text() for file in (tmp_path / "logs").iterdir()}
+    logs = {file.name: file.read_text() for file in (tmp_path / "logs").glob("*.log")}
     assert sorted(logs) == ["tiny__tally-1.empty.log", "tiny__tally-1.gold.log"]
     assert "FAILED tests/test_tally.py::test_mean_of_nothing" in logs["tiny__tally-1.empty.log"]
 
