@@ -2,9 +2,9 @@
 
 import gc
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -31,7 +31,7 @@ HELDOUT = 5
 
 @dataclass(frozen=True)
 class Mined:
-    """What was found: the functions kept, in order of path and line, and those `left` out.
+    """What was found on all `pages`: the functions kept, in order of path and line, and those `left` out.
 
     `skipped` counts the latter by reason. `callees` are those of each function by path and name, as `path::name` with
     whether that is the one function meant as far as names tell, or one of a few that may be; `calls` are all of these
@@ -41,16 +41,20 @@ class Mined:
     """
 
     functions: Sequence[Function]
-    left: tuple[LeftOut, ...]
     callees: Mapping[tuple[str, str], Mapping[str, bool]]
     files: int
     unreadable: tuple[tuple[str, str], ...]
     missing: dict[str, int]
     read: int
+    pages: Collection[Page] = field(compare=False, repr=False)
 
-    @property
+    @cached_property
+    def left(self) -> tuple[LeftOut, ...]:
+        return tuple(sorted(one for page in self.pages for one in page.left))
+
+    @cached_property
     def skipped(self) -> dict[str, int]:
-        return dict(Counter(one.reason for one in self.left).most_common())
+        return skipped(self.pages)
 
     @cached_property
     def calls(self) -> tuple[tuple[str, str, bool], ...]:
@@ -86,13 +90,13 @@ def mine(
         if not books[checkout.commit]:
             what = f"no {' or '.join(languages)} file" if languages else "no code that can be mined"
             raise DataError(f"{what} at commit {checkout.commit[:12]}; name a repository with some", checkout.root)
-        left, unreadable, missing = _left_out(checkout, pages)
+        unreadable, missing = _unread(checkout, pages)
         drawn = _focused(_drawn(books, seed), focus)
         if not drawn and not empty:
-            raise DataError(_nothing_left(Counter(one.reason for one in left), unreadable, missing), checkout.root)
+            raise DataError(_nothing_left(skipped(pages.values()), unreadable, missing), checkout.root)
         calls = {commit: _calls(found.values()) for commit, found in books.items()}
-        tests = mentioned(
-            {page.path: page.marks for page in books[checkout.commit].values()}, [one.start for one in drawn])
+        marks = {page.path: page.marks for page in books[checkout.commit].values() if page.marks}
+        tests = mentioned(marks, [one.start for one in drawn])
         apart = _held_out(drawn, seed, heldout, whole_names=len(books) > 1)
         days = ages or {}
         known = [
@@ -103,12 +107,12 @@ def mine(
         ]  # fmt: skip
         return Mined(
             functions=Functions(drawn, known),
-            left=left,
             callees=calls[checkout.commit][0],
             files=len(books[checkout.commit]),
             unreadable=unreadable,
             missing=missing,
             read=sum(count for _, count in read.values()),
+            pages=pages.values(),
         )
 
 
@@ -140,15 +144,17 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _left_out(
-    checkout: Checkout, pages: Pages
-) -> tuple[tuple[LeftOut, ...], tuple[tuple[str, str], ...], dict[str, int]]:
-    """The functions left out, the files not read, and how many files of each language lack a grammar."""
-    left = tuple(sorted(one for page in pages.values() for one in page.left))
+def skipped(pages: Iterable[Page]) -> dict[str, int]:
+    """How many functions were left out by reason, most first."""
+    return dict(Counter(reason for page in pages for *_, reason in page.out).most_common())
+
+
+def _unread(checkout: Checkout, pages: Pages) -> tuple[tuple[tuple[str, str], ...], dict[str, int]]:
+    """The files not read, and how many files of each language lack a grammar."""
     unreadable = {(page.path, page.unreadable) for page in pages.values() if page.unreadable}
     missing = Counter(page.missing for page in pages.values() if page.missing)
     modules = {(path, "submodule") for path in checkout.submodules}
-    return left, tuple(sorted(unreadable | modules)), dict(missing.most_common())
+    return tuple(sorted(unreadable | modules)), dict(missing.most_common())
 
 
 def _drawn(books: Mapping[str, Pages], seed: int) -> list[Drawn]:
@@ -222,11 +228,11 @@ def _lot(seed: int) -> Callable[[str], str]:
     return lambda one: sha256(f'[{seed},"{one}"]'.encode()).hexdigest()[:12]
 
 
-def _nothing_left(counts: Counter[str], unreadable: Sequence[tuple[str, str]], missing: Mapping[str, int]) -> str:
-    skipped = [f"{count} {reason}" for reason, count in counts.most_common(3)]
-    skipped += [f"unreadable: {len(unreadable)}, first {': '.join(unreadable[0])}"] if unreadable else []
-    skipped += [f"{count} {language} files without a grammar" for language, count in missing.items()]
-    why = ", ".join(skipped) or "its files define none"
+def _nothing_left(counts: Mapping[str, int], unreadable: Sequence[tuple[str, str]], missing: Mapping[str, int]) -> str:
+    out = [f"{count} {reason}" for reason, count in [*counts.items()][:3]]
+    out += [f"unreadable: {len(unreadable)}, first {': '.join(unreadable[0])}"] if unreadable else []
+    out += [f"{count} {language} files without a grammar" for language, count in missing.items()]
+    why = ", ".join(out) or "its files define none"
     advice = f"{INSTALL}, or name" if missing else "name"
     more = "a repository, or with --at a commit, that has more code"
     return f"no function is left to start from ({why}); {advice} {more}"

@@ -207,7 +207,7 @@ def whole(
     here: Checkout, *, memory: Path | None = None, processes: int = -1, languages: tuple[str, ...] = ("python",)
 ) -> tuple[int, int]:
     found = mine(here, seed=0, languages=languages, memory=memory, processes=processes)
-    return found.files, sum(1 for _ in found.functions) + len(found.left)
+    return found.files, sum(1 for _ in found.functions) + sum(found.skipped.values())
 
 
 def remembered(repo: Path, processes: int, *, fifth: bool = False) -> None:
