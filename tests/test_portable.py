@@ -37,6 +37,16 @@ def test_a_token_in_the_name_of_a_function_goes_with_it() -> None:
     assert portable(patch) == "--- a/x\n+++ b/x\n@@ -7,2 +7,2 @@\n-a\n+b\n d\n"
 
 
+def test_a_token_right_below_a_change_stays_for_git_takes_a_change_without_a_row_below_it_for_the_end() -> None:
+    patch = f"--- a/x\n+++ b/x\n@@ -7,3 +7,4 @@\n a\n+b\n {TOKEN}\n d\n"
+    assert portable(patch) == patch
+
+
+def test_a_token_right_above_a_change_is_left_out() -> None:
+    patch = f"--- a/x\n+++ b/x\n@@ -7,3 +7,4 @@\n a\n {TOKEN}\n+b\n d\n"
+    assert portable(patch) == "--- a/x\n+++ b/x\n@@ -9,1 +9,2 @@\n+b\n d\n"
+
+
 def test_what_counts_its_rows_wrongly_is_nothing_to_go_by() -> None:
     patch = f"--- a/x\n+++ b/x\n@@ -1,9 +1,9 @@\n {TOKEN}\n-a\n+b\n"
     assert portable(patch) == patch
@@ -45,10 +55,10 @@ def test_what_counts_its_rows_wrongly_is_nothing_to_go_by() -> None:
 @settings(max_examples=12, deadline=None)
 @given(st.lists(st.booleans(), min_size=6, max_size=14), st.sets(st.integers(1, 12), min_size=1, max_size=4))
 def test_git_makes_the_same_of_it(tmp_path_factory: pytest.TempPathFactory, secret: list[bool], cut: set[int]) -> None:
-    """Secrets stand anywhere but in a row that changes and beside it, where context is all that git has to go by."""
+    """Secrets stand anywhere but in a row that changes and right below it."""
     folder = tmp_path_factory.mktemp("git")
     changed = {at for at in cut if at < len(secret) - 1}
-    beside = {at + by for at in changed for by in (-1, 0, 1)}
+    beside = {at + by for at in changed for by in (0, 1)}
     before = [f"{'key ' if here and at not in beside else ''}{at}\n" for at, here in enumerate(secret)]
     after = [f"new {line}" if at in changed else line for at, line in enumerate(before)]
     for name, lines in (("x", before), ("y", after)):

@@ -28,8 +28,9 @@ class Hunk(NamedTuple):
 
 
 def portable(patch: str) -> str:
-    """The same change without context that holds a token; the patch as it is where a token would be left in it, or
-    where its hunks count other rows than they have.
+    """The same change without context that holds a token. The patch as it is where a token would be left in it, where a
+    change would lose the row after it, by which `git apply` knows that the file does not end there, and where its hunks
+    count other rows than they have.
     """
     if not tokens(patch):
         return patch
@@ -68,7 +69,9 @@ def _body(rows: Sequence[str], old: int, new: int) -> tuple[str, ...]:
 
 
 def _apart(hunk: Hunk) -> Iterator[Hunk]:
-    """The hunk in as many as it takes to go round its context with tokens."""
+    """The hunk in as many as it takes to go round its context with tokens. Raises ValueError where one stands right
+    below a change.
+    """
     old, new = hunk.old + (not _has(hunk, "-")), hunk.new + (not _has(hunk, "+"))
     found = [Hunk(old, new, (), "" if tokens(hunk.tail) else hunk.tail)]
     left_out = False
@@ -78,6 +81,8 @@ def _apart(hunk: Hunk) -> Iterator[Hunk]:
         new += sign in " +"
         if sign != "\\":
             left_out = sign == " " and bool(tokens(row))
+        if left_out and any(row[:1] in ("+", "-") for row in found[-1].rows[-1:]):
+            raise ValueError(row)
         if left_out:
             found.append(Hunk(old, new, ()))
         else:
