@@ -10,7 +10,10 @@ from typer.testing import CliRunner
 
 from sera_cli import __main__ as door
 from sera_cli.agents.talk.session import attended
+from sera_cli.cli import stock
 from sera_cli.cli.app import app
+from sera_cli.evaluate import environments, fetched
+from sera_cli.harness.sandbox import private
 from sera_cli.harness.sandbox.private import private_folder
 from tests.test_clean import place
 
@@ -25,10 +28,10 @@ def kept(place: Path) -> dict[str, Path]:
         "venv": evaluate / "venvs" / "a1", "fetched": evaluate / "fetched" / "b2",
         "validated": evaluate / "validated", "chat": place / "project" / ".sera" / "chat",
     }
-    for name, size in (("venv", 3000), ("fetched", 500)):
+    for name, size, whole in (("venv", 3000, environments.MARKER), ("fetched", 500, fetched.MARKER)):
         (there[name] / "env" / "lib").mkdir(parents=True)
         (there[name] / "env" / "lib" / "code.py").write_bytes(b"x" * size)
-        (there[name] / "made.json").write_bytes(b"")
+        (there[name] / whole).write_bytes(b"")
         (there[name] / "lock").touch()
     there["validated"].mkdir()
     (there["validated"] / "c3.json").write_text("{}")
@@ -99,10 +102,50 @@ def test_an_environment_that_is_being_built_stays(place: Path, kept: dict[str, P
     assert found["left"]["environments"] == [f"{kept['venv']} (3.0 kB)"]
 
 
+def test_an_environment_of_which_a_part_went_is_none_any_more(
+    place: Path, kept: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = private.remove
+
+    def killed(folder: Path) -> None:
+        if folder.is_dir():
+            raise KeyboardInterrupt
+        remove(folder)
+
+    for name in ("fetched", "venv"):
+        with monkeypatch.context() as patch:
+            patch.setattr(private, "remove", killed)
+            with pytest.raises(KeyboardInterrupt):
+                stock._remove_environments(place / "project")
+        assert sorted(part.name for part in kept[name].iterdir()) == ["env", "lock"]
+        private.remove(kept[name])
+
+
 def test_conversations_stay_while_somebody_talks(place: Path, kept: dict[str, Path]) -> None:
     with attended(kept["chat"]), attended(kept["chat"]):
         assert len(cleaned(place, "--also", "chats")["left"]["chats"]) == 2
     assert len(cleaned(place, "--also", "chats")["removed"]["chats"]) == 2
+
+
+def test_a_link_among_conversations_goes_and_what_it_leads_to_stays(place: Path, kept: dict[str, Path]) -> None:
+    (place / "own").mkdir()
+    (kept["chat"] / "link").symlink_to(place / "own")
+    (kept["chat"] / "nowhere").symlink_to(place / "none")
+    assert len(cleaned(place, "--also", "chats")["removed"]["chats"]) == 4
+    assert [file.name for file in kept["chat"].iterdir()] == ["lock"] and (place / "own").is_dir()
+
+
+@pytest.mark.parametrize("link", [".sera", ".sera/chat"])
+def test_a_repository_cannot_have_anything_else_removed_as_conversations(
+    place: Path, kept: dict[str, Path], link: str
+) -> None:
+    own = place / "own" / link.removeprefix(".sera").strip("/")
+    own.parent.mkdir(exist_ok=True)
+    (place / "project" / link).rename(own)
+    (place / "project" / link).symlink_to(own)
+    found = cleaned(place, "--also", "chats")
+    assert "chats" not in found["removed"] and found["code"] == 0
+    assert len(list((place / "own").rglob("20260102-030405.jsonl"))) == 1
 
 
 def test_the_checkouts_that_a_killed_evaluation_left_are_leftovers(place: Path) -> None:

@@ -73,7 +73,7 @@ def _kind(one: "Stock") -> Kind:
 def _complain(stays: dict[str, list[str]], stocks: Collection[str]) -> None:
     for name, ones in stays.items():
         for one in ones:
-            say(f"note: {name} {one} could not be removed" + ("; another sera works with them" * (name in stocks)))
+            say(f"note: {name} {one} could not be removed" + ("; another sera may be at work" * (name in stocks)))
 
 
 def _tell(what: dict[str, list[str]], verb: str) -> None:

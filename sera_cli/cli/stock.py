@@ -73,15 +73,14 @@ def _parts(folder: Path) -> list[Path]:
 
 def _remove_environments(project: Path) -> None:
     """Whoever evaluates has a private folder, for its checkouts or for its sandboxes; then none is removed."""
-    from sera_cli.evaluate.environments import MARKER, alone
+    from sera_cli.evaluate.environments import alone
     from sera_cli.harness.sandbox import private
 
     if private.busy() or private.busy(_cache() / "bases"):
         return
     for folder in _environments(project):
         with suppress(Cancelled), alone(folder, lambda: True):
-            (folder / MARKER).unlink(missing_ok=True)
-            for part in _parts(folder):
+            for part in sorted(_parts(folder), key=Path.is_dir):  # first the file that says that all is there
                 private.remove(part)
 
 
@@ -97,11 +96,18 @@ def _remove_validations(_: Path) -> None:
 
 
 def _chats(project: Path) -> dict[Path, int]:
+    """None where a link stands on the way: a repository may bring one, and what it leads to need not be sera's."""
     from sera_cli.cli.runs import disk
     from sera_cli.config import project as root_of
 
-    folder = root_of(project) / ".sera" / "chat"
-    return {part: disk(part) if part.is_dir() else part.stat().st_size for part in sorted(_parts(folder))}
+    root = root_of(project).resolve()
+    folder = root / ".sera" / "chat"
+    if folder.resolve() != folder:
+        return {}
+    return {
+        part: disk(part) if part.is_dir() and not part.is_symlink() else part.lstat().st_size
+        for part in sorted(_parts(folder))
+    }  # fmt: skip
 
 
 def _remove_chats(project: Path) -> None:

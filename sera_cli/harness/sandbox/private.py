@@ -45,9 +45,11 @@ def private_folder(parent: Path | None = None, label: str = "") -> Iterator[Path
 
 
 def remove(folder: Path) -> None:
-    """What Python cannot remove, because folders go too deep or a command has closed them, chmod and rm can."""
+    """What Python cannot remove, because folders go too deep or a command has closed them, chmod and rm can. A link
+    goes, and not what it leads to.
+    """
     try:
-        shutil.rmtree(folder)
+        folder.unlink() if folder.is_symlink() or folder.is_file() else shutil.rmtree(folder)
     except (OSError, RecursionError):
         for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
             subprocess.run([*command, "--", str(folder)], check=False, capture_output=True)
@@ -62,8 +64,7 @@ def leftovers(parent: Path | None = None) -> list[Path]:
 def busy(parent: Path | None = None) -> list[Path]:
     """The folders there, of this user, whose maker lives."""
     where = Path(tempfile.gettempdir()) if parent is None else parent
-    return [lock.parent for lock in sorted(where.glob(f"{PREFIX}*/lock"))
-            if lock.stat().st_uid == os.geteuid() and not _left(lock.parent)]
+    return [folder for folder in sorted(where.glob(f"{PREFIX}*")) if _taken(folder)]
 
 
 def sweep(parent: Path | None = None) -> list[Path]:
@@ -81,6 +82,13 @@ def sweep(parent: Path | None = None) -> list[Path]:
 def _tidied(parent: Path, _when: int) -> None:
     """Sweeps a folder once in a while: to look through it for every sandbox of a large run would cost too much."""
     sweep(parent)
+
+
+def _taken(folder: Path) -> bool:
+    """Whether its maker, of this user, lives; one that goes meanwhile is nobody's."""
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError), (folder / "lock").open("rb") as file:
+        return os.fstat(file.fileno()).st_uid == os.geteuid() and not _left(folder)
+    return False
 
 
 def _left(folder: Path) -> bool:
