@@ -103,7 +103,8 @@ class Generate(Value):
     since: Annotated[str, AfterValidator(_window)] = knob(
         "365d", "How far back the first of several commits lies, in days.", flag="--since")
     focus: str = knob(
-        "", "Only functions in these folders or files, with spaces between them. Empty: all.", flag="--focus")
+        "", "Only functions in these folders or files, with spaces between them; one with a space in it stands in "
+        "quotes. Empty: all.", flag="--focus")
     language: str = knob(
         "", "Only functions in these languages, such as python or go, with spaces between them. Empty: all.",
         flag="--language")

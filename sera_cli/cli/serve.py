@@ -187,7 +187,7 @@ def standing(served: "Sequence[Served]", backend: str, flags: Sequence[str], *, 
         try:
             command(os.environ)
         except ConfigError as error:
-            say(f"note: {error}. Until then one reply at a time is written in this process", prose=True)
+            say_alone(error)
             backend = "here"
     if backend == "here":
         bare = base_of(served)
@@ -199,6 +199,11 @@ def standing(served: "Sequence[Served]", backend: str, flags: Sequence[str], *, 
         say(f"vLLM loads {order.name}; its log: {log}", prose=True)
         with serving(order, tell=say) as engine:
             yield Remote(engine)
+
+
+def say_alone(why: object) -> None:
+    """Says how replies are written where there is no vLLM."""
+    say(f"note: {why}. Until then one reply at a time is written in this process", prose=True)
 
 
 def loaded(served: "Served", bare: str = "") -> "LocalModel":

@@ -50,7 +50,7 @@ def instances(source: str | Path, *, offline: bool = False, revision: str = "") 
 
 
 def instance(row: Row, path: Path | None = None, number: int | None = None) -> Instance:
-    """One row as an Instance; a script of its own may bring all tests, without a test_patch.
+    """One row as an Instance. The test_patch of one with a script of its own may be empty: that may bring all tests.
 
     Raises DataError, which names the field that is lacking or not what it should be.
     """

@@ -85,9 +85,11 @@ def settled(wanted: Wanted) -> Exam:
 
 def announce(exam: Exam, what: str) -> None:
     """Says what begins, and how an agent writes where there is no vLLM, once for all who are measured in a command."""
+    from sera_cli.cli.serve import say_alone
+
     say(f"{exam.bench}, {counted(len(exam.instances), what)}; evaluation {exam.job.run.name}")
     if exam.who and not exam.wanted.beside and (why := one_at_a_time(exam.who)):
-        say(f"note: {why}. Until then one reply at a time is written in this process", prose=True)
+        say_alone(why)
 
 
 def entrant(wanted: Wanted, bench: str) -> Contender | None:

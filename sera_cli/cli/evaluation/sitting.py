@@ -171,11 +171,11 @@ def _report(exam: Exam) -> "Report":
     summed = summary(
         {name: {str(seed): one.model_dump(mode="json") for seed, one in by_seed.items()}
          for name, by_seed in found.items()}, score="recall")
-    counted = sum(one.verdict == SCORED for by_seed in found.values() for one in by_seed.values())
+    scores = sum(one.verdict == SCORED for by_seed in found.values() for one in by_seed.values())
     return reports.Report(
         bench=exam.bench, model=exam.name, score="recall", seeds=exam.seeds, results=found, summary=summed,
         digest=digest([exam.settings, exam.seeds, sorted(gold.items())]),
-        totals=reports.totals(found, exam.seeds) | {SCORED: counted, "recall": summed["mean"], "note": PROXY},
+        totals=reports.totals(found, exam.seeds) | {SCORED: scores, "recall": summed["mean"], "note": PROXY},
     )  # fmt: skip
 
 
