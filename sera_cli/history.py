@@ -46,7 +46,14 @@ def spaced(checkout: Checkout, count: int, days: int) -> tuple[str, ...]:
 
 
 def ages(checkout: Checkout) -> dict[str, int]:
-    """For each path that changed in the last RECENT days before the commit in use, how many days ago that was.
+    """How many days before the commit in use each of the paths that `changes` tells of was changed."""
+    newest = _line(checkout, most=1)[0].time
+    return {path: (newest - time) // DAY for path, time in changes(checkout).items()}
+
+
+def changes(checkout: Checkout) -> dict[str, int]:
+    """For each path that changed in the last RECENT days before the commit in use, when, in seconds since 1970; never
+    later than that commit.
 
     Nothing of a clone that lacks the trees of older commits.
     """
@@ -59,7 +66,7 @@ def ages(checkout: Checkout) -> dict[str, int]:
         return {}
     found: dict[str, int] = {}
     for path, time in _changes(changed):
-        found[path] = min(found.get(path, RECENT), max(0, newest - int(time)) // DAY)
+        found[path] = max(found.get(path, newest - RECENT * DAY), min(newest, int(time)))
     return found
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sera_cli.git import Checkout, open_repository
-from sera_cli.history import ages, messages, spaced
+from sera_cli.history import ages, changes, messages, spaced
 from tests.past import commit, git
 
 
@@ -51,7 +51,11 @@ def test_the_age_of_a_file_is_that_of_its_last_change(repo: Path) -> None:
     commit(repo, 90, a="2", **{"naïve name": "1"})
     later = commit(repo, 100, c="1")
     commit(repo, 130, b="2")
-    assert ages(open_repository(repo, later)) == {"a.py": 10, "b.py": 100, "c.py": 0, "naïve name.py": 10}
+    there = open_repository(repo, later)
+    assert ages(there) == {"a.py": 10, "b.py": 100, "c.py": 0, "naïve name.py": 10}
+    first = changes(there)["b.py"]
+    assert {path: (time - first) // 86_400 for path, time in changes(there).items()} == {
+        "a.py": 90, "b.py": 0, "c.py": 100, "naïve name.py": 90}
 
 
 def test_a_clone_without_older_trees_has_no_ages(repo: Path, tmp_path: Path) -> None:

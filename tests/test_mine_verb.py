@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -73,6 +74,8 @@ def test_a_function_a_line_and_no_run(shop: Path, capsys: Captured) -> None:
     assert (two["name"], two["line"], two["end_line"]) == ("pick", 2, 4)
     assert (two["kept"], two["reason"], two["doc"], two["branches"]) == (True, "", "Picks.", 1)
     assert (two["callees"], two["age"]) == (["web/ui/deep/b.js::none"], 0)
+    made = subprocess.run(["git", "-C", shop, "log", "-1", "--format=%ct"], capture_output=True, text=True, check=True)
+    assert datetime.fromisoformat(two["changed"]).timestamp() == int(made.stdout)
     assert not (shop / ".sera").exists()
 
 

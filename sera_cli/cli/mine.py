@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from heapq import merge
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -72,7 +73,7 @@ def command(*said: Any, **more: Any) -> None:
     if shown.graph:
         _draw(found, shown.graph, job)
     if shown.lines:
-        lines = _lines(found, everything=shown.everything)
+        lines = _lines(found, job, everything=shown.everything)
         while some := "".join(islice(lines, 1000)):
             exactly(some)
     return None
@@ -252,12 +253,15 @@ def _at(asked: Asked) -> Asked:
     return replace(asked, repo=Path(name), at=rev)
 
 
-def _lines(found: "Mined", *, everything: bool) -> Iterator[str]:
+def _lines(found: "Mined", job: Job, *, everything: bool) -> Iterator[str]:
     import json
 
+    from sera_cli.history import changes
+
+    changed = {path: datetime.fromtimestamp(time, UTC).isoformat() for path, time in changes(job.checkout).items()}
     left = sorted(found.left, key=lambda one: (one.path, one.line)) if everything else ()
     for row in merge(map(_kept, found.functions), map(_left, left), key=_place):
-        yield json.dumps(row, ensure_ascii=False) + "\n"
+        yield json.dumps(row | {"changed": changed.get(row["path"])}, ensure_ascii=False) + "\n"
 
 
 def _place(row: Row) -> tuple[str, int]:
