@@ -45,7 +45,7 @@ from sera_cli.svg.workers import answers  # noqa: E402
 from tests.bench.monorepo import made  # noqa: E402
 
 GROWTH = (1, 10, 50)
-PATIENCE = 900
+PATIENCE = 1800
 """Seconds that the peer may take for one part."""
 
 CORES = usable()
