@@ -106,6 +106,22 @@ def test_code_beside_tests_that_stay_is_code_wherever_they_stand(tmp_path: Path)
     assert isinstance(made, Parts) and (made.tests, made.inside) == (("tests/a.rs",), ())
 
 
+def test_a_test_that_holds_code_in_a_text_is_held_back_with_all_that_follows(tmp_path: Path) -> None:
+    old = TESTS.replace("        assert", '        let x = r#"\nfn main() {}\n"#;\n        assert')
+    new = old.replace("0);", "x.len() * 0);")
+    made = parts(tmp_path, {"src/lib.rs": f"{OLD}{old}"}, {"src/lib.rs": f"{NEW}{new}"})
+    assert isinstance(made, Parts) and "x.len()" not in made.patch
+    assert made.inside == (Inside(path="src/lib.rs", text=new),)
+
+
+def test_a_module_that_seems_to_end_inside_a_text_is_not_told_apart(tmp_path: Path) -> None:
+    old = TESTS.replace("        assert", '        let x = r#"\nfn main() {\n}\n"#;\n        assert')
+    assert parted(f"{OLD}{old}") is None
+    assert parts(tmp_path, {"src/lib.rs": f"{OLD}{old}"}, {"src/lib.rs": f"{NEW}{old}{TESTS}"}) == (
+        "changes tests among its code")
+    assert parted(f"{OLD}{TESTS}".replace("zero", "a\\\"b' = '\"'")) is not None
+
+
 def test_other_runners_leave_such_files_whole(tmp_path: Path) -> None:
     made = parts(
         tmp_path, {"src/lib.rs": f"{OLD}{TESTS}", "tests/test_a.py": ""},

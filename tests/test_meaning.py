@@ -49,6 +49,10 @@ def test_an_import_inside_a_function_counts_there_alone() -> None:
     assert found == {"pkg/a.py::f": {"pkg/b.py::g"}}
 
 
+def test_an_import_may_have_the_name_of_what_a_method_is_called_on() -> None:
+    assert links({"a.py": "class A:\n    def f(np):\n        from gone import np\n        np()\n"}) == {}
+
+
 def test_self_cls_and_super_reach_own_and_inherited_methods() -> None:
     found = links({
         "base.py": "class Base:\n    def hook(self): pass\n    def run(self): self.hook()\n",

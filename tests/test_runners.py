@@ -214,6 +214,8 @@ def test_rust_tests_in_files_of_code_are_run_with_the_programs_of_their_crate() 
     files = of(dict.fromkeys(["x/Cargo.toml", "x/src/lib.rs", "x/src/bin/a.rs", "x/src/a.rs", "y/Cargo.toml"], ""))
     assert "(cd x && cargo test --offline --no-fail-fast --lib --bins 2>&1" in Cargo().command(files, ["x/src/a.rs"])
     assert "(cd y && cargo test --offline --no-fail-fast  2>&1" in Cargo().command(files, ["y/core/a.rs"])
+    named = of({"Cargo.toml": '[lib]\npath = "src/own.rs"\n', "src/own.rs": "", "src/main.rs": ""})
+    assert " --lib --bins 2>&1" in Cargo().command(named, ["src/own.rs"])
 
 
 def test_rust_tests_that_a_crate_names_are_run_by_that_name() -> None:

@@ -58,6 +58,8 @@ def test_the_line_is_that_of_the_head_and_not_of_what_decorates_it() -> None:
     assert [(one.line, one.signature) for one in found(sharp, ".cs")] == [(5, "int F()")]
     typed = "class A {\n  @one\n  @two()\n  f(x) { return x + 1; }\n}\n"
     assert [(one.line, one.name) for one in found(typed, ".ts")] == [(4, "A.f")]
+    private = "class A {\n  #f(x) {\n    return x + 1;\n  }\n  #define(x) { return x + 1; }\n}\n"
+    assert [(one.line, one.signature) for one in found(private)] == [(2, "#f(x)"), (5, "#define(x)")]
 
 
 @pytest.mark.parametrize("body", [

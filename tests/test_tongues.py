@@ -6,7 +6,7 @@ import pytest
 
 from sera_cli.harness.rehearsal.listings import ENDINGS, Listing, listing
 from sera_cli.harness.rehearsal.phrases import recognise, words
-from sera_cli.harness.rehearsal.tongues import TONGUES, propose
+from sera_cli.harness.rehearsal.tongues import TONGUES, definition, propose
 from sera_cli.svg.languages import LANGUAGES
 
 CASES = [
@@ -55,6 +55,11 @@ def test_an_edit_changes_what_it_is_about_and_is_known_again(path: str, kind: st
 def test_the_cases_cover_what_each_language_has_beside_comments() -> None:
     own = [(endings, kind) for endings, kinds in [*TONGUES.items()][2:] for kind in kinds if not kind.endswith("-doc")]
     assert {(endings, kind) for path, kind, *_ in CASES for endings in TONGUES if path.endswith(endings)} == {*own}
+
+
+def test_a_definition_is_looked_for_by_what_its_name_says_letter_by_letter() -> None:
+    assert definition("save!", "a.rb") == r"\bdef (self\.)?save!([^[:alnum:]_]|$)"
+    assert definition("a.b?", "a.rs") == r"\bfn a\.b\?\b"
 
 
 def test_every_language_that_is_mined_is_edited() -> None:

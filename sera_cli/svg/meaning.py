@@ -130,7 +130,7 @@ class _Repository:
         if first == "super()":
             return ()
         if first == body.receiver:
-            return self.methods.get(rest[-1], ())
+            return self.methods.get(rest[-1], ()) if rest else ()
         said = {body.imports[first]} if first in body.imports else self._said(self.modules[place], first)
         some = {self._target(self._follow(one, chain[1:], set())) for one in self._meanings(place, first, said)} - {""}
         if some or not rest:

@@ -18,6 +18,8 @@ _MARK = "#[cfg(test)]"
 _MODULE = re.compile(r"(pub(\([^)]*\))? )?mod [A-Za-z0-9_]+ *\{")
 _BETWEEN = re.compile(r"#|//|[ \t]*$")
 _TESTS = re.compile(r"#\[(?:[\w:]+::)?test\b|\bcfg\(.*\btest\b")
+_QUOTE = re.compile(r"(?<!['\\])\"")
+"""What begins or ends a text; after an odd number of them one is open."""
 
 # The same, of a file as an agent left it: each such module is left out.
 _CODE = r"""awk '{ line[NR] = $0 }
@@ -56,7 +58,7 @@ class Version(NamedTuple):
 
 
 def parted(text: str) -> Parted | None:
-    """A file with its one module of tests told apart; None where it has several.
+    """A file with its one module of tests told apart; None where it has several, or seems to end inside a text.
 
     >>> parted("fn a() {}\\n\\n#[cfg(test)]\\nmod tests {\\n    use super::*;\\n}\\n").tests
     '#[cfg(test)]\\nmod tests {\\n    use super::*;\\n}\\n'
@@ -66,7 +68,8 @@ def parted(text: str) -> Parted | None:
     if not spans:
         return Parted(text)
     (start, stop), *others = spans
-    return None if others else Parted("".join(lines[:start]), "".join(lines[start:stop]), "".join(lines[stop:]))
+    code, tests, end = ("".join(some) for some in (lines[:start], lines[start:stop], lines[stop:]))
+    return None if others or len(_QUOTE.findall(tests)) % 2 else Parted(code, tests, end)
 
 
 def version(path: str, old: str | None, new: str) -> Version | None:
@@ -75,15 +78,17 @@ def version(path: str, old: str | None, new: str) -> Version | None:
     None where it touches tests that cannot be told from the code around them.
     """
     before, after = parted(old or ""), parted(new)
-    if old is not None and _tests(old) == _tests(new):
-        return Version(path, old, new, new, "")
-    if before is None or after is None or _tests(before.code + before.end) != _tests(after.code + after.end):
+    if before is None or after is None:
+        return Version(path, old, new, new, "") if old is not None and _tests(old) == _tests(new) else None
+    if _tests(before.code + before.end) != _tests(after.code + after.end):
         return None
     return Version(path, old, new, f"{after.code}{before.tests}{after.end}", after.tests)
 
 
 def patch(root: Path, versions: Sequence[tuple[str, str | None, str]]) -> str:
     """The diff of files, each given by its path and its text before, None where it is new, and after."""
+    if not versions:
+        return ""
     with TemporaryDirectory() as folder:
         for path, *texts in versions:
             for side, text in zip("ab", texts, strict=True):

@@ -63,8 +63,10 @@ def _target(tree: Tree, path: str) -> str:
         return _of_tests(tree, root, inner)
     if not inner.startswith("src/"):
         return ""
+    said = _manifest(tree, root)
+    library = "lib" in said or f"{root}src/lib.rs" in tree.files
     programs = any(one == f"{root}src/main.rs" or one.startswith(f"{root}src/bin/") for one in tree.files)
-    return " ".join(["--lib"] * (f"{root}src/lib.rs" in tree.files) + ["--bins"] * programs)
+    return " ".join(["--lib"] * library + ["--bins"] * ("bin" in said or programs))
 
 
 def _of_tests(tree: Tree, root: str, inner: str) -> str:

@@ -20,7 +20,7 @@ def propose(seen: Listing, report: str, dice: Random) -> list[tuple[str, Change]
 
 def definition(name: str, path: str) -> str:
     """A pattern of the lines that define a name, as far as a line tells, in the language of a path or in any."""
-    said = name if "[" in name else re.sub(r"([.$?!])", r"\\\1", name)
+    said = name if "[" in name else re.sub(r"([.$?])", r"\\\1", name)
     fitting = [found for endings, found in _DEFINED.items() if path.endswith(endings)] or _ANY
     return "|".join(fitting).replace("NAME", said)
 

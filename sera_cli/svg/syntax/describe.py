@@ -29,8 +29,13 @@ _MACHINE = re.compile(
     r"go:|nolint|eslint|@ts-|prettier|istanbul|noinspection|jshint|clang-|NOLINT|rubocop|phpcs|swiftlint|ktlint|biome-"
     r"|lint:|=begin\b|=end\b|MARK:|(end)?region\b|frozen_string_literal|typed:|export \w+$|\W*$"
 )
-_BETWEEN = re.compile(rb"(?s)(?:\s|//[^\n]*|/\*.*?\*/|#(?!\[)[^\n]*)*")
-"""What may stand between a decoration and the head: comments too, and the lines of a preprocessor."""
+_BETWEEN = re.compile(
+    rb"(?s)(?:\s|//[^\n]*|/\*.*?\*/|#(?=\s|(?:if|elif)\b|(?:else|endif|ifn?def|define|undef|pragma|(?:end)?region"
+    rb"|nullable|warning|error|line)\b(?!\())[^\n]*)*"
+)
+"""What may stand between a decoration and the head: comments too, and the lines of a preprocessor. The name of a
+private method of JavaScript begins with the same sign.
+"""
 _OPENS = re.compile(r"(\s*(=>|[{=:;,]|\bend$))+$")
 
 
