@@ -175,3 +175,9 @@ def test_names_of_a_module_all_of_which_is_imported_are_followed() -> None:
     assert links(files) == {
         "use.py::A.f": {"pkg/base.py::Base.hook"}, "use.py::g": {"pkg/base.py::go"}, "use.py::h": {"pkg/base.py::go"}}
     assert links(files, sure=False) == {}
+
+
+def test_where_all_of_a_package_is_imported_so_may_be_a_module_of_it() -> None:
+    files = {"pkg/__init__.py": "", "pkg/sub.py": "def go(): pass\n", "pkg/own.py": "",
+             "use.py": "from pkg import *\ndef f(): sub.go()\ndef g(): own.go()\ndef h(): pkg.go()\n"}
+    assert links(files) == {"use.py::f": {"pkg/sub.py::go"}}

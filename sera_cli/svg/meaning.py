@@ -141,8 +141,8 @@ class _Repository:
 
     def _said(self, module: Module, name: str) -> Collection[str | Import]:
         """What a module says of a name of its top; where it says nothing, that all of others is imported."""
-        return module.names.get(name) or {
-            one._replace(name=name) for one in module.names.get("*", ()) if isinstance(one, Import)}
+        return module.names.get(name) or [
+            Import(one.module, one.level, name) for one in module.names.get("*", ()) if isinstance(one, Import)]
 
     def _meanings(self, place: str, name: str, said: Iterable[str | Import]) -> Iterator[Meaning | None]:
         """All that a name may stand for; an import may be of several packages by that name."""
@@ -184,13 +184,23 @@ class _Repository:
         return None if meaning == "value" else Meaning(meaning, place, name)
 
     def _attribute(self, place: str, name: str, depth: int) -> Meaning | None:
-        """What a name of a module or a package stands for. Most are asked for by many files, and looked up once."""
+        """What a name of a module or a package stands for. Most are asked for by many files, and looked up once. What
+        is not there is not noted: of hundreds all of which are imported, each is asked for every name.
+        """
         key = (place, name, depth)
         if key not in self.attributes:
-            inner, known = f"{place}/{name}", self._global(place, name, depth + 1)
+            inner = f"{place}/{name}"
             module = Meaning("module", inner) if inner in self.modules or inner in self.folders else None
+            if module is None and not self._tells(place, name):
+                return None
+            known = self._global(place, name, depth + 1)
             self.attributes[key] = module if module and (known is None or known.kind == "value") else known
         return self.attributes[key]
+
+    def _tells(self, place: str, name: str) -> bool:
+        """Whether a module may say what a name stands for."""
+        module = self.modules.get(place)
+        return module is not None and (name in module.names or name in module.values or "*" in module.names)
 
     def _imported(self, place: str, source: Import, depth: int) -> Meaning | None:
         target = self._location(place, source)
