@@ -118,6 +118,7 @@ def test_an_address_that_others_reach_gets_a_key_made_for_it(home: Path) -> None
     ("words", "said"),
     [
         (["absent"], "no agent is called 'absent'"),
+        (["shop", "--flags", "'"], "--flags: No closing quotation; write it as you would in a shell"),
         (["shop", "--backend", "magic"], "there is no backend 'magic'; take auto, vllm, here"),
         (["shop", "--host", "203.0.113.1"], "cannot listen at 203.0.113.1:8111: Cannot assign requested address"),
         (["shop", "--key-file", "/absent"], "the key cannot be read from /absent"),

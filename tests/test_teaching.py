@@ -85,7 +85,7 @@ def test_flags_of_the_users_come_last(opened: Opened) -> None:
 
 
 def test_flags_that_no_shell_would_take_are_refused(opened: Opened) -> None:
-    with pytest.raises(ConfigError, match=r"teacher\.flags: No closing quotation; write them as you would in a shell"):
+    with pytest.raises(ConfigError, match=r"teacher\.flags: No closing quotation; write it as you would in a shell"):
         opened(**{"teacher.flags": "'x"})
 
 

@@ -108,6 +108,7 @@ def test_commentary_becomes_the_thinking_when_there_is_none() -> None:
 @pytest.mark.parametrize("fields", [
     {"content": "Let me see.", "reasoning_content": "Hm."},
     {"content": "Let me see.", "reasoning": "Hm."},
+    {"content": "Let me see.", "reasoning_content": " ", "reasoning": "Hm."},
     {"content": "<think>\nHm.</think>\nLet me see."},
     {"content": [{"type": "text", "text": "<think>Hm.</think>"}, {"type": "text", "text": "Let me see."}]},
 ])

@@ -1,7 +1,6 @@
 """`sera serve`: agents over HTTP, for the tools that people use, on this machine unless told otherwise."""
 
 import os
-import shlex
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -48,11 +47,13 @@ def serve(
     """
     from sera_cli import offline as sealing
     from sera_cli.config import resolve
+    from sera_cli.harness.vllm.launch import words
 
     sealed = resolve(Path.cwd(), {"privacy.offline": offline}).config.privacy.offline
     sealing.keep(sealed)
     key = keyed(host, key_file)
-    with ready(names or [""], host, port, backend=backend, flags=shlex.split(flags), key=key, offline=sealed) as stand:
+    more = words(flags, "--flags")
+    with ready(names or [""], host, port, backend=backend, flags=more, key=key, offline=sealed) as stand:
         show(f"{', '.join(stand.names)} at {stand.url}/v1")
         stand.server.run(sockets=[stand.place])
 

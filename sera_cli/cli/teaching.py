@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from shlex import split
 from typing import TYPE_CHECKING
 
 from sera_cli.cli.job import Job
@@ -70,14 +69,11 @@ def teaching(
 
 def served(job: Job) -> "Order":
     """What the server of a vllm: teacher is to be. Raises ConfigError where there is no vLLM, or no such folder."""
-    from sera_cli.harness.vllm.launch import order
+    from sera_cli.harness.vllm.launch import order, words
 
     settings = job.config.teacher
     parallel = ["--tensor-parallel-size", str(settings.gpus)] if settings.gpus > 1 else []
-    try:
-        flags = [*parallel, *split(settings.flags)]
-    except ValueError as error:
-        raise ConfigError(f"teacher.flags: {error}; write them as you would in a shell") from error
+    flags = [*parallel, *words(settings.flags, "teacher.flags")]
     model = job.teacher.partition(":")[2]
     return order(model, job.run.folder / LOG, os.environ, flags=flags, offline=job.config.privacy.offline)
 

@@ -69,16 +69,21 @@ def order(
 def command(environ: Mapping[str, str]) -> tuple[str, ...]:
     """The words that start vLLM: SERA_VLLM_CMD, else the `vllm` on PATH."""
     said = environ.get("SERA_VLLM_CMD", "").strip()
-    try:
-        words = shlex.split(said) if said else ["vllm"]
-    except ValueError as error:
-        raise ConfigError(f"SERA_VLLM_CMD: {error}; write it as you would in a shell") from error
-    if shutil.which(words[0], path=environ.get("PATH")) is None:
+    started = words(said, "SERA_VLLM_CMD") or ["vllm"]
+    if shutil.which(started[0], path=environ.get("PATH")) is None:
         raise ConfigError(
-            f"{'SERA_VLLM_CMD names' if said else 'there is no'} {words[0]}{', which is not there' if said else ''}: "
+            f"{'SERA_VLLM_CMD names' if said else 'there is no'} {started[0]}{', which is not there' if said else ''}: "
             "install vLLM in an environment of its own and set SERA_VLLM_CMD to its vllm, such as /opt/vllm/bin/vllm"
         )
-    return tuple(words)
+    return tuple(started)
+
+
+def words(said: str, where: str) -> list[str]:
+    """What is said somewhere, as a shell takes it apart. Raises ConfigError for quotes that do not close."""
+    try:
+        return shlex.split(said)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}; write it as you would in a shell") from error
 
 
 def usual(name: str) -> tuple[str, ...]:

@@ -61,9 +61,9 @@ def thought(message: Message) -> str:
 
 def thinking(message: Message) -> str:
     """The same of a piece of a message, with the space around it."""
-    for field in ("reasoning_content", "reasoning", "thinking"):
-        if isinstance(message.get(field), str) and message[field]:
-            return str(message[field])
+    said = [message.get(field) for field in ("reasoning_content", "reasoning", "thinking")]
+    if found := [text for text in said if isinstance(text, str) and text]:
+        return next((text for text in found if text.strip()), found[0])
     details = message.get("reasoning_details")
     parts = [part for part in details if isinstance(part, dict)] if isinstance(details, list) else []
     texts = (part.get("text") or part.get("summary") for part in parts)
