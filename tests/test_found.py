@@ -2,12 +2,13 @@
 
 import json
 
-from sera_cli.svg.found import clean
+from sera_cli.svg.found import clean, cut
 
 
 def test_a_long_text_is_cut_and_says_so() -> None:
-    assert clean("x" * 300) == "x" * 199 + "…"
-    assert clean("x" * 200) == "x" * 200
+    assert cut("x" * 300) == "x" * 199 + "…"
+    assert cut("x" * 200) == "x" * 200
+    assert len(clean("x" * 20_000)) == 10_000
 
 
 def test_half_of_a_pair_is_spelled_out() -> None:

@@ -241,6 +241,16 @@ def test_a_secret_in_a_signature_or_a_docstring_is_not_told(
     assert function.doc.startswith("Enters with [redacted:aws:")
 
 
+def test_no_half_of_a_secret_is_told_where_a_text_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERA_HOME", str(tmp_path / "home"))
+    long = ", ".join(f"argument_{number}=0" for number in range(10))
+    secret = "AKIAIOSFODNN7EXAMPLE"
+    text = f"def f({long}, {'a' * 38}=0, x='{secret}'):\n    '{'Says. ' * 31}{secret}.'\n    return x + 1\n"
+    (function,) = mined(tmp_path / "repo", {"a.py": text}).functions
+    assert (len(function.signature), len(function.doc)) == (200, 200)
+    assert "AKIA" not in function.signature + function.doc
+
+
 def test_the_collector_of_cycles_is_left_as_it_was_found(tmp_path: Path) -> None:
     assert (mined(tmp_path, {"a.py": ADD}).files, gc.isenabled()) == (1, True)
     gc.disable()

@@ -6,7 +6,7 @@ import tracemalloc
 import pytest
 
 from sera_cli.svg import syntax
-from sera_cli.svg.found import Found
+from sera_cli.svg.found import LONGEST, Found
 from sera_cli.svg.languages import BY_ENDING, LANGUAGES
 from sera_cli.svg.syntax import caught
 from sera_cli.svg.syntax.mending import mended
@@ -169,7 +169,7 @@ def test_what_is_nested_beyond_reason_is_not_read() -> None:
 ])
 def test_what_is_endless_is_looked_at_as_far_as_it_tells(text: str, ending: str) -> None:
     (one,) = found(text, ending)
-    assert (one.name, one.reason, len(one.signature) <= 200, len(one.doc) <= 200) == ("f", "", True, True)
+    assert (one.name, one.reason, len(one.signature) <= LONGEST, len(one.doc) <= LONGEST) == ("f", "", True, True)
 
 
 def test_ten_thousand_functions_in_one_row_are_found() -> None:

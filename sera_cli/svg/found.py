@@ -3,6 +3,12 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+SHOWN = 200
+"""Characters of a signature, or of a line of documentation, that are shown."""
+
+LONGEST = 10_000
+"""Those that are looked through for secrets before: half of one that the cut goes through would be none to be known."""
+
 
 class Found(NamedTuple):
     """One function: `name` with the types around it, joined by dots; `line` that of the `def`, not of decorators.
@@ -60,7 +66,11 @@ class Calls(NamedTuple):
     imports: Mapping[str, str]
 
 
-def clean(text: str, limit: int = 200) -> str:
-    """At most `limit` characters, none of them half of a pair: JSON cannot hold those."""
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+def clean(text: str) -> str:
+    """At most LONGEST characters, none of them half of a pair: JSON cannot hold those."""
+    return cut(text.encode("utf-8", "backslashreplace").decode("utf-8"), LONGEST)
+
+
+def cut(text: str, limit: int = SHOWN) -> str:
+    """At most `limit` characters, of which the last tells that there were more."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

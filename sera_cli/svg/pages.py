@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sera_cli.git import TrackedFile
 from sera_cli.redact import redact_all, tokens
 from sera_cli.svg import graph, leaving, source, syntax
-from sera_cli.svg.found import Calls, Found, Left, LeftOut, Start
+from sera_cli.svg.found import Calls, Found, Left, LeftOut, Start, cut
 from sera_cli.svg.languages import BY_ENDING
 from sera_cli.svg.languages.cpp import CPP
 from sera_cli.svg.languages.language import Language
@@ -156,8 +156,8 @@ def _sorted(path: str, found: Iterable[Found]) -> tuple[tuple[Start, ...], tuple
             kept[id_] = one
         else:
             out.append((one.name, one.line, one.end_line, one.reason or "same definition twice"))
-    signatures = redact_all(one.signature for one in kept.values())
-    docs = redact_all(one.doc for one in kept.values())
+    signatures = map(cut, redact_all(one.signature for one in kept.values()))
+    docs = map(cut, redact_all(one.doc for one in kept.values()))
     starts = (
         Start(id_, one.name, one.line, one.end_line, signature, doc, one.branches)
         for (id_, one), signature, doc in zip(kept.items(), signatures, docs, strict=True)
