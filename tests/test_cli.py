@@ -154,7 +154,8 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
 
 
 SLEEPER = """
-import time
+import signal, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # who runs the tests under nohup has it ignored
 from sera_cli import __main__ as door
 from sera_cli.cli import doctor
 door.GOING_ON = {goes_on}

@@ -11,7 +11,7 @@ from sera_cli.types import Function
 def odd() -> Mined:
     one = Function(id="1", path='a"\\b<&>.js', name="f\x00", line=1, end_line=2, signature="f()", language="javascript")
     callees = {(one.path, one.name): {"b.js::g": True}}
-    return Mined(functions=(one,), left=(), callees=callees, files=1, unreadable=(), missing={}, read=1)
+    return Mined(functions=(one,), callees=callees, files=1, unreadable=(), missing={}, read=1, pages=())
 
 
 def test_dot_quotes_what_would_end_a_name() -> None:

@@ -132,7 +132,8 @@ student("Qwen/Qwen3-8B", cache=Path({str(tmp_path)!r}))
 """
     said = behind([], program)
     assert "\n" not in said
-    assert said.startswith("Qwen/Qwen3-8B is neither a model folder nor a model that the hub gives")
+    assert said.startswith("Qwen/Qwen3-8B is no folder, and the hub cannot be asked for it (")
+    assert said.endswith("; name a folder of this machine, or fetch the model where there is a network")
 
 
 def test_an_environment_that_is_built_from_the_network_is_refused_under_offline(
