@@ -11,6 +11,7 @@ from sera_cli import knobs
 from sera_cli.__main__ import run
 from sera_cli.cli import bench, parity
 from sera_cli.cli.chat import chat
+from sera_cli.cli.clean import clean
 from sera_cli.cli.compare import compare
 from sera_cli.cli.connect import connect
 from sera_cli.cli.evaluate import evaluate
@@ -44,7 +45,7 @@ def test_the_readme_tells_enough_to_find_a_mistake_in() -> None:
 
 def test_every_flag_told_in_a_sentence_is_one() -> None:
     flags = {flag.removeprefix("--").replace("-", "_") for flag in re.findall(r"`(--[a-z-]+)", README)}
-    known = (ask, options, parity.options, serve, chat, connect, evaluate, bench.build, compare)
+    known = (ask, options, parity.options, serve, chat, connect, evaluate, bench.build, compare, clean)
     assert flags - {"origin"}.union(*(verb.__annotations__ for verb in known)) == set()
 
 
