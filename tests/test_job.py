@@ -58,6 +58,16 @@ def test_a_folder_that_looks_like_a_flag_is_named_so_that_it_can_be_typed() -> N
     assert named(Path("../shop")) == "../shop"
 
 
+@pytest.mark.parametrize(("at", "typed"), [
+    ("HEAD", "shop"),
+    ("v1.2", "shop --at v1.2"),
+    ("HEAD@{1 day ago}", "shop --at 'HEAD@{1 day ago}'"),
+    ("fix/it's-$HOME", """shop --at 'fix/it'"'"'s-$HOME'"""),
+])  # fmt: skip
+def test_a_commit_is_named_so_that_a_shell_takes_it_for_one_word(at: str, typed: str) -> None:
+    assert named(Path("shop"), at) == typed
+
+
 def asking(repo: Path, *sources: str, **flags: object) -> None:
     """Opens a job that mixes these sources of general data in."""
     asked = ask(repo, student="s", alpha=0.5, general=list(sources), sandbox="folder")

@@ -118,6 +118,15 @@ def test_a_repository_at_a_commit_is_named_with_an_at(shop: Path, capsys: Captur
     assert "unknown revision 'v2'" in capsys.readouterr().err
 
 
+def test_the_command_that_tells_every_function_can_be_pasted_whatever_the_commit_is_called(
+    shop: Path, capsys: Captured
+) -> None:
+    subprocess.run(["git", "-C", shop, "tag", "it's-$HOME"], check=True)
+    assert mine(f"{shop}@it's-$HOME", "--run", "r") == 0
+    *_, told = capsys.readouterr().err.splitlines()
+    assert told.endswith(f"""sera mine {shop} --at 'it'"'"'s-$HOME' --jsonl --all""")
+
+
 def test_the_call_graph_is_drawn_in_the_language_that_the_ending_names(
     shop: Path, tmp_path: Path, capsys: Captured
 ) -> None:

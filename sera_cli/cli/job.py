@@ -90,10 +90,11 @@ def real_run(repo: Path) -> str:
     return f"For a real run{fitting}:\n    {command}"
 
 
-def named(repo: Path) -> str:
-    """A repository as it can be typed."""
+def named(repo: Path, at: str = "HEAD") -> str:
+    """A repository as it can be typed, and the commit of it where that is not the newest."""
     name = str(repo)
-    return quote(f"./{name}" if name.startswith("-") else name)
+    typed = quote(f"./{name}" if name.startswith("-") else name)
+    return typed if at == "HEAD" else f"{typed} --at {quote(at)}"
 
 
 def teacher_url(job: Job) -> str:

@@ -188,8 +188,7 @@ def _run(asked: Asked) -> None:
         say(f"Not read: {named(unread)}.", prose=True)
     if missing := note.get("missing"):
         say(f"Files in {', '.join(missing)} were not read, for want of their grammars: {INSTALL}", prose=True)
-    at = "" if asked.at == "HEAD" else f" --at {asked.at}"
-    say(f"Every function, and why it is left out: sera mine {jobs.named(asked.repo)}{at} --jsonl --all")
+    say(f"Every function, and why it is left out: sera mine {jobs.named(asked.repo, asked.at)} --jsonl --all")
 
 
 def _count(what: str, of: str, counts: dict[str, int]) -> None:

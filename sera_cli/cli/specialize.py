@@ -152,10 +152,9 @@ def need(job: Job, verb: str) -> None:
 
     made = {"": job.run.folder, "generate": job.run.explored, "prepare": job.run.samples}[verb]
     if verb and not made.exists():
+        repo = jobs.named(job.asked.repo, job.asked.at)
         named = f" --run {job.run.name}" if job.asked.run else ""
-        raise ConfigError(
-            f"run {job.run.name} has nothing to go on from yet; first: sera {verb} {jobs.named(job.asked.repo)}{named}"
-        )
+        raise ConfigError(f"run {job.run.name} has nothing to go on from yet; first: sera {verb} {repo}{named}")
     if verb:
         settle(job.run, "generate", job.generation)
 
