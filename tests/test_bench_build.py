@@ -14,6 +14,7 @@ import pytest
 from sera_cli import __main__ as door
 from sera_cli import store
 from sera_cli.agents.registry import register
+from sera_cli.cli.evaluation.building import Built
 from sera_cli.config import home
 from sera_cli.evaluate.reading import instances as read
 from sera_cli.evaluate.replay.build import Trial
@@ -138,8 +139,18 @@ def test_the_screen_tells_the_yield_every_reason_and_what_comes_next(again: Path
         "1 became tasks"]
     assert f"{git(again, 'rev-parse', 'HEAD~2')[:10]} no test fails before it and passes after it" in lines
     assert any(line.startswith("1 task, 33 % of the changes, in ") for line in lines)
-    assert f"sera eval --agent NAME --bench replay -C {again} --environment local --venv {sys.prefix}" in said.err
+    assert f"sera eval --agent NAME --bench replay -C {again} --venv {sys.prefix}\n" in said.err
     assert "the last 200 commits are looked at" in " ".join(said.err.split())
+
+
+@pytest.mark.parametrize(("out", "venv", "command"), [
+    ("shop/.sera/bench/replay.jsonl", None, "replay -C shop"),
+    ("my tasks.jsonl", None, "'my tasks.jsonl' --repos shop"),
+    ("tasks.jsonl", Path("my env"), "tasks.jsonl --repos shop --venv 'my env'"),
+])  # fmt: skip
+def test_what_comes_next_can_be_pasted_wherever_the_tasks_are(out: str, venv: Path | None, command: str) -> None:
+    made = Built("local/shop", Path("shop"), "c", "", Path(out), (), (), (), 0, venv, 1.0)
+    assert made.command() == f"sera eval --agent NAME --bench {command}"
 
 
 def test_what_was_tried_is_not_tried_again(built: Path, again: Path, capsys: Captured) -> None:

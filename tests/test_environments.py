@@ -43,6 +43,15 @@ def test_tasks_are_set_up_as_they_were_when_they_were_made(tmp_path: Path, capsy
     assert json.loads(capsys.readouterr().out)["instances"] == {"own__unittest-1": "resolved"}
 
 
+def test_tasks_in_a_file_elsewhere_are_known_for_those_of_the_own_past(tmp_path: Path, capsys: Captured) -> None:
+    project(tmp_path, "here", "touch made.py")
+    own, file = tmp_path / "own", tmp_path / "tasks.jsonl"
+    (own / ".sera" / "bench" / "replay.jsonl").rename(file)
+    words = ["eval", "--bench", file, "--repos", own, "--predictions", "gold", "--json", "-C", own]
+    assert door.run([str(word) for word in words]) == 0
+    assert json.loads(capsys.readouterr().out)["instances"] == {"own__unittest-1": "resolved"}
+
+
 def test_tasks_that_need_an_environment_of_the_users_ask_for_it(tmp_path: Path, capsys: Captured) -> None:
     words = project(tmp_path, "venv", "touch made.py")
     assert door.run(words) == 2

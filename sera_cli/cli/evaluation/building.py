@@ -38,7 +38,7 @@ class Built:
     dropped: tuple["Dropped", ...]
     tried_and_dropped: tuple["Dropped", ...]
     left: int
-    environment: str
+    venv: Path | None
     seconds: float
     agent: str = ""
     kept: Path | None = None
@@ -68,7 +68,8 @@ class Built:
         project = quote(str(self.project))
         at_home = self.out.resolve() == (self.project / ".sera" / "bench" / "replay.jsonl").resolve()
         bench = f"replay -C {project}" if at_home else f"{quote(str(self.out))} --repos {project}"
-        return f"sera eval --agent {self.agent or 'NAME'} --bench {bench} {self.environment}".rstrip()
+        venv = f" --venv {quote(str(self.venv))}" if self.venv else ""
+        return f"sera eval --agent {self.agent or 'NAME'} --bench {bench}{venv}"
 
     def document(self) -> dict[str, Any]:
         """What `--json` tells."""
@@ -106,7 +107,7 @@ def build(wanted: Wanted) -> Built:
     left = len(able) - len(rows) - len(missed)
     return Built(
         plan.repo, wanted.repo, job.checkout.commit, plan.since, out, tuple(rows), tuple(dropped), tuple(missed),
-        left, _environment(plan), monotonic() - begun, plan.agent, kept,
+        left, plan.wanted.venv, monotonic() - begun, plan.agent, kept,
     )  # fmt: skip
 
 
@@ -168,12 +169,6 @@ def _allowed(plan: Plan) -> "Allowed":
 
     env, private = plan.job.config.env, plan.job.config.privacy
     return Allowed(venv=plan.wanted.venv, setup=env.setup, network=env.network, offline=private.offline)
-
-
-def _environment(plan: Plan) -> str:
-    """The flags of `sera eval` that name the environment the tests were tried in."""
-    venv = plan.wanted.venv
-    return f"--environment local --venv {quote(str(venv))}" if venv else "--environment local"
 
 
 def _trying(plan: Plan, stop: threading.Event) -> Callable[["Instance", Path], "Tried"]:

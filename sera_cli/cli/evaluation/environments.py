@@ -24,11 +24,12 @@ MODULE = re.compile(r"(?:src/)?(?P<file>\w+\.py|\w+/__init__\.py)")
 NAMES = ("venv", "docker", "local")
 
 
-def chosen(wanted: "Wanted", *, clones: bool) -> str:
+def chosen(wanted: "Wanted", *, clones: bool, own: bool) -> str:
     """`venv` is built from clones and an index of packages, `docker` is an image, `local` what this machine has.
 
-    auto takes local for a repository's own past and for an environment of the user's, venv where there are clones,
-    else docker where an engine answers. Raises ConfigError for another name, and where there is nothing to take.
+    auto takes local for tasks of a repository's `own` past and for an environment of the user's, venv where there
+    are clones, else docker where an engine answers. Raises ConfigError for another name, and where there is nothing to
+    take.
     """
     name = wanted.environment
     if wanted.bench == "soft":
@@ -40,7 +41,7 @@ def chosen(wanted: "Wanted", *, clones: bool) -> str:
     if name != "auto":
         return name
     if clones:
-        return "local" if wanted.venv or wanted.bench == "replay" else "venv"
+        return "local" if wanted.venv or own else "venv"
     if not _docker():
         raise ConfigError(
             "there is nothing to try instances in: no docker engine answers for the published images; start one, or "

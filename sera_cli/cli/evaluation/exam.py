@@ -71,7 +71,8 @@ def settled(wanted: Wanted) -> Exam:
     patches, label = _predicted(wanted, found)
     found = tuple(one for one in found if who or one.instance_id in patches)
     settings = _settings(wanted, resolved.config, bench, who, label)
-    settings["environment"] = environments.chosen(wanted, clones=repos is not None)
+    clones, own = repos is not None, _of_the_own_past(wanted, found)
+    settings["environment"] = environments.chosen(wanted, clones=clones, own=own)
     if settings["environment"] != "none":
         settings["swebench"] = swebench.release()
     settings |= environments.chosen_by(wanted, settings["environment"])
@@ -107,6 +108,11 @@ def entrant(wanted: Wanted, bench: str) -> Contender | None:
     if wanted.submission and wanted.predictions in ("gold", "empty"):
         raise ConfigError(f"--predictions {wanted.predictions} are nobody's to submit; leave out --submission")
     return None if wanted.predictions else contender(wanted.agent, wanted.model)
+
+
+def _of_the_own_past(wanted: Wanted, found: tuple["Instance", ...]) -> bool:
+    """Whether `sera bench build` made them, wherever their file lies now."""
+    return wanted.bench == "replay" or all(isinstance(one.row.get("replay"), dict) for one in found)
 
 
 def _as_set(wanted: Wanted, config: "Config") -> Wanted:
