@@ -140,7 +140,12 @@ def test_the_screen_tells_the_yield_every_reason_and_what_comes_next(again: Path
     assert f"{git(again, 'rev-parse', 'HEAD~2')[:10]} no test fails before it and passes after it" in lines
     assert any(line.startswith("1 task, 33 % of the changes, in ") for line in lines)
     assert f"sera eval --agent NAME --bench replay -C {again} --venv {sys.prefix}\n" in said.err
-    assert "the last 200 commits are looked at" in " ".join(said.err.split())
+    assert "note: looking at the whole past, 4 commits; an agent" in " ".join(said.err.split())
+
+
+def test_commits_that_are_left_out_of_the_look_are_told_from_the_last_ones(repo: Path, capsys: Captured) -> None:
+    assert build(repo, *HERE, "--last", 3, "--runs", 1, "--limit", 1) == 0
+    assert "note: looking at the last 3 commits; an agent" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(("out", "venv", "command"), [
@@ -341,6 +346,14 @@ def test_a_repository_without_tests_says_what_to_name(tmp_path: Path, capsys: Ca
     commit(tmp_path / "empty", "one", {"a.txt": "a"})
     assert build(tmp_path / "empty") == 1
     assert "no tests are there that sera can run; name what runs them with --runner" in capsys.readouterr().err
+
+
+def test_a_repository_of_one_commit_has_no_changes(repo: Path, capsys: Captured) -> None:
+    first = git(repo, "rev-list", "--max-parents=0", "HEAD")
+    assert build(repo, "--at", first, *HERE) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "note: looking at the whole past, 1 commit; an agent" in said
+    assert f"commit {first[:12]} has no past to make tasks of; if the clone is shallow: git fetch --unshallow" in said
 
 
 def test_its_own_config_may_not_open_the_network(repo: Path, capsys: Captured) -> None:

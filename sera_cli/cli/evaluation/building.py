@@ -118,8 +118,7 @@ def _examined(plan: Plan, shown: Board) -> tuple[list["Candidate"], list["Droppe
 
     past = changes(plan.job.checkout, since=plan.since, last=plan.last)
     if not past:
-        raise DataError(f"no commit is newer than {plan.since[:12]}; name an earlier one with --since",
-                        plan.job.checkout.root)
+        raise DataError(_nothing(plan), plan.job.checkout.root)
     able: list[Candidate] = []
     dropped: list[Dropped] = []
     teaching = not plan.job.rehearsing
@@ -127,6 +126,14 @@ def _examined(plan: Plan, shown: Board) -> tuple[list["Candidate"], list["Droppe
         able.append(one) if isinstance(one, Candidate) else dropped.append(one)
         shown("read", len(able) + len(dropped), len(past), f"{len(able)} with code, tests and a statement")
     return able, dropped
+
+
+def _nothing(plan: Plan) -> str:
+    """Why there is no change to look at."""
+    if plan.since:
+        return f"no commit is newer than {plan.since[:12]}; name an earlier one with --since"
+    commit = plan.job.checkout.commit[:12]
+    return f"commit {commit} has no past to make tasks of; if the clone is shallow: git fetch --unshallow"
 
 
 def _worked(

@@ -9,6 +9,7 @@ from sera_cli.cli.bench import Wanted
 from sera_cli.cli.job import Job, named
 from sera_cli.console import say
 from sera_cli.errors import ConfigError, DataError
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.config import Config
@@ -165,8 +166,18 @@ def _since(wanted: Wanted, checkout: "Checkout", card: "AgentCard | None") -> tu
         return card.commit, wanted.last
     who = f"{_made(card)}, and" if card else "an agent that was trained at the newest of them"
     what = "changes did that are not newer" if card else "they did"
-    say(f"note: the last {wanted.last or LAST} commits are looked at; {who} has seen what {what} ({_ROOM})", prose=True)
-    return "", wanted.last or LAST
+    last = wanted.last or LAST
+    say(f"note: looking at {_looked_at(checkout, last)}; {who} has seen what {what} ({_ROOM})", prose=True)
+    return "", last
+
+
+def _looked_at(checkout: "Checkout", last: int) -> str:
+    """`the last 200 commits`, or all there are where those are fewer: of the commit's own line, as `changes` goes."""
+    from sera_cli.plumbing import line
+
+    most = f"--max-count={last + 1}"
+    there = int(line(checkout.root, "rev-list", "--count", "--first-parent", most, checkout.commit))
+    return f"the last {counted(last, 'commit')}" if there > last else f"the whole past, {counted(there, 'commit')}"
 
 
 def _made(card: "AgentCard") -> str:
