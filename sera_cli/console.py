@@ -184,6 +184,7 @@ class Board:
         self._paces: dict[str, Pace] = {}
         self._said: dict[str, tuple[float, str]] = {}
         self._owed: dict[str, str] = {}
+        self._open: set[str] = set()
 
     def __call__(self, name: str, done: int, total: int | None = None, note: str = "") -> None:
         """`done` of `total` (None: nobody knows yet) of the work called `name`."""
@@ -196,16 +197,31 @@ class Board:
                 return
             left = pace.left(done, total, now)
             count = f"{name} {done}" + ("" if total is None else f"/{total}") + (f", {left}" if left else "")
-            self._line(name, count + (f"  {note}" if note else ""), now, last=done == total)
+            self._line(name, count + (f"  {note}" if note else ""), now, last=done == total and name not in self._open)
 
     def rows(self) -> int:
         """Bars on the screen. Takes no lock: a signal handler asks."""
         return len(self._tasks)
 
+    @contextmanager
+    def whole(self, name: str) -> Iterator[None]:
+        """The work called `name` ends with this, and not as soon as `done` is `total`: more may come of it."""
+        self._open.add(name)
+        try:
+            yield
+        finally:
+            self._open.discard(name)
+            self._settle(name)
+
     def close(self) -> None:
         """Says where plain lines had not said it yet how far each work came."""
-        for text in self._owed.values():
-            say(text)
+        for name in [*self._owed]:
+            self._settle(name)
+
+    def _settle(self, name: str) -> None:
+        with self._turn:
+            if text := self._owed.pop(name, ""):
+                self._line(name, text, monotonic(), last=True)
 
     def _bar(self, bars: "Progress", name: str, **shown: Any) -> None:
         if name not in self._tasks:

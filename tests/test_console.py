@@ -134,6 +134,17 @@ def test_progress_that_is_cut_short_says_how_far_it_came(capsys: Captured) -> No
     assert capsys.readouterr().err == "explore 1/9\nreproduce 1\nexplore 5/9\n"
 
 
+def test_a_work_that_goes_on_after_it_has_enough_says_its_end_once_and_before_what_follows(capsys: Captured) -> None:
+    with console.board() as board:
+        with board.whole("generate"):
+            for explored in range(1, 5):
+                board("generate", min(explored, 2), 2, f"{explored} explored")
+        board("train", 1, 1)
+        with board.whole("train"):
+            board("train", 1, 1)
+    assert capsys.readouterr().err == "generate 1/2  1 explored\ngenerate 2/2  4 explored\ntrain 1/1\n"
+
+
 def test_a_line_of_progress_comes_every_few_seconds(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, 4.0, 11.0, 12.0, 22.0])
     monkeypatch.setattr(console, "monotonic", lambda: next(now))

@@ -67,7 +67,10 @@ def generate(job: Job, board: Board) -> "Tally":
         limit=job.config.generate.limit,
     )  # fmt: skip
     try:
-        with pipeline(job, board, lambda spent: watched(board, goal(job), spent)) as made:
+        with (
+            board.whole("generate"),
+            pipeline(job, board, lambda spent: watched(board, goal(job), spent)) as made,
+        ):
             return run(made, todo, goal(job))
     finally:
         money.remember(job)  # reads the whole run: not while anything is spent

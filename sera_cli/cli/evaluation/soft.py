@@ -77,7 +77,10 @@ def _write(job: Job, board: Board, charged: Job | None, path: Path) -> None:
     with held(here.run):
         stages.mine(here, board)
         todo = [*tasks(stages.functions(here), job.checkout.name, job.checkout.commit, settings["seed"], heldout=True)]
-        with stages.pipeline(here, board, lambda spent: _watched(board, most, spent), charged=charged) as made:
+        with (
+            board.whole("exam"),
+            stages.pipeline(here, board, lambda spent: _watched(board, most, spent), charged=charged) as made,
+        ):
             found = written(made, todo, most)
         if not found:
             functions = counted(_count(todo), "function")
