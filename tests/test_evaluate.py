@@ -279,6 +279,27 @@ def test_an_agent_of_the_registry_is_served_for_as_long_as_it_is_asked(
         assert [(one.seeds, one.mean) for one in chosen("tally").evaluations] == [(2, 1.0)]
 
 
+def test_the_card_tells_of_a_whole_benchmark_wherever_its_limit_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_home: Path
+) -> None:
+    pytest.importorskip("transformers", reason="needs the extra `train`, to answer")
+    from tests.by_heart import knowing
+    from tests.test_chat import CARD
+
+    monkeypatch.setattr(launch, "command", absent)
+    card = CARD.model_copy(update={"method": "full", "context": 32_000, "name": "limited"})
+    registry.register(one_home / "data", card, knowing(tmp_path / "weights", "I know nothing."))
+    place = Place(tmp_path, count=2)
+    words = ("--agent", "limited", "--steps", "1")
+    assert place.sera(*words, "--limit", 1) == 0
+    (place.project / ".sera" / "config.toml").write_text("[eval]\nlimit = 1\n")
+    assert place.sera(*words) == 0
+    assert place.sera(*words, "--limit", 0, "--instances", "*-1") == 0
+    assert chosen("limited").evaluations == ()
+    assert place.sera(*words, "--limit", 2) == 0
+    assert [(one.who, one.tasks, one.mean) for one in chosen("limited").evaluations] == [("", 2, 0.0)]
+
+
 def test_the_own_past_is_tried_with_what_is_on_this_machine(tmp_path: Path, capsys: Captured) -> None:
     repo = tiny.repository(tmp_path)
     config = tiny.row(repo)["install_config"] | {"test_cmd": tiny.COMMAND}

@@ -125,12 +125,13 @@ def evaluate(
     if dry_run:
         return _foretold(foretelling.ahead(wanted), as_json=json)
     way = sitting if bench == "soft" else evaluating
-    folder, report = way.evaluate(wanted)
+    exam, report = way.evaluate(wanted)
+    folder = exam.job.run.folder
     document(answer(report, folder)) if json else screen(report, folder)
     if reason := way.futile(report):
         say(f"error: {reason}", prose=True)
         raise typer.Exit(1)
-    if agent and not (limit or instances):
+    if agent and exam.entire:
         measuring.note(agent, reports.read(folder))
     return None
 

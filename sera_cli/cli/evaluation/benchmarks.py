@@ -34,13 +34,16 @@ def named(wanted: "Wanted") -> str:
     raise ConfigError(f"no benchmark is called {bench};{nearest} known: {names}, or a FILE.jsonl")
 
 
-def instances(wanted: "Wanted", root: Path, *, offline: bool) -> tuple["Instance", ...]:
-    """The chosen instances. Raises ConfigError or DataError for what is not there, or is no benchmark."""
+def instances(wanted: "Wanted", root: Path, *, offline: bool) -> tuple[tuple["Instance", ...], bool]:
+    """The chosen instances, and whether those are all. Raises ConfigError or DataError for what is not there, or is no
+    benchmark.
+    """
     from sera_cli.evaluate import reading
 
-    found = _soft(wanted, root) if wanted.bench == "soft" else reading.instances(
+    every = _soft(wanted, root) if wanted.bench == "soft" else reading.instances(
         _source(wanted, root), offline=offline)
-    return reading.chosen(found, wanted.instances, wanted.limit or 0)
+    found = reading.chosen(every, wanted.instances, wanted.limit or 0)
+    return found, len(found) == len(every)
 
 
 def _soft(wanted: "Wanted", root: Path) -> tuple["Instance", ...]:

@@ -32,9 +32,9 @@ HOPELESS = 16
 AGAIN = "Mend that and run the same command with --retry-failed"
 
 
-def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
-    """Makes and grades what is owed; the evaluation's folder and its report, which is also there when it is stopped by
-    an error: of what there was by then.
+def evaluate(wanted: Wanted) -> tuple[Exam, "Report"]:
+    """Makes and grades what is owed; what the evaluation was about and its report, which is also in its folder when it
+    is stopped by an error: of what there was by then.
     """
     from sera_cli import runs
 
@@ -54,7 +54,7 @@ def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
     if wanted.submission:
         submit(exam, wanted.submission)
         say(f"the submission is in {wanted.submission}")
-    return run.folder, report
+    return exam, report
 
 
 def futile(report: "Report") -> str:

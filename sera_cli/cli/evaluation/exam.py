@@ -27,7 +27,9 @@ GRADING = ("environment", "images", "swebench", "test_seconds", "any_python", "v
 
 @dataclass(frozen=True)
 class Exam:
-    """What an evaluation is about, settled before anything is written. `who` is None where `patches` are graded."""
+    """What an evaluation is about, settled before anything is written. `who` is None where `patches` are graded;
+    `entire` tells that no limit and no choice left anything of the benchmark out.
+    """
 
     wanted: Wanted
     job: Job
@@ -38,6 +40,7 @@ class Exam:
     settings: dict[str, Any]
     repositories: Path | None
     todo: tuple["Attempt", ...]
+    entire: bool
 
     @property
     def name(self) -> str:
@@ -67,7 +70,7 @@ def settled(wanted: Wanted) -> Exam:
     resolved = config.resolve(wanted.project, wanted.flags)
     who, repos = entrant(wanted, bench), benchmarks.repositories(wanted, root)
     said, wanted = wanted, _as_set(wanted, resolved.config)
-    found = benchmarks.instances(wanted, root, offline=resolved.config.privacy.offline)
+    found, entire = benchmarks.instances(wanted, root, offline=resolved.config.privacy.offline)
     patches, label = _predicted(wanted, found)
     found = tuple(one for one in found if who or one.instance_id in patches)
     settings = _settings(wanted, resolved.config, bench, who, label)
@@ -80,7 +83,7 @@ def settled(wanted: Wanted) -> Exam:
         settings["images"] = environments.images(wanted, resolved.config)
     job = _job(wanted, resolved, root, who or Contender(str(settings["predictions"])), settings)
     _guard(job, who, resolved, wanted.project, ["eval.venv"] if wanted.venv != said.venv else [])
-    exam = Exam(wanted, job, bench, found, who, patches, settings, repos, ())
+    exam = Exam(wanted, job, bench, found, who, patches, settings, repos, (), entire)
     return replace(exam, todo=attempts(exam))
 
 

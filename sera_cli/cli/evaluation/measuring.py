@@ -218,7 +218,8 @@ def _evaluated(job: Job, bench: str, tasks: Path | None, who: dict[str, str]) ->
         retry_failed=job.asked.retry_failed, agent=who.get("agent", ""), model=who.get("model", ""),
         beside="agent" not in who,
     )  # fmt: skip
-    return read((sitting.evaluate if bench == "soft" else evaluating.evaluate)(wanted)[0])
+    exam, _ = (sitting.evaluate if bench == "soft" else evaluating.evaluate)(wanted)
+    return read(exam.job.run.folder)
 
 
 def _flags(job: Job) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
@@ -25,9 +24,9 @@ if TYPE_CHECKING:
     from sera_cli.types import Trajectory
 
 
-def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
-    """Makes the attempts that are owed; the evaluation's folder and its report. Where the project has no soft tasks
-    yet, the teacher of its settings writes them first.
+def evaluate(wanted: Wanted) -> tuple[Exam, "Report"]:
+    """Makes the attempts that are owed; what the evaluation was about and its report. Where the project has no soft
+    tasks yet, the teacher of its settings writes them first.
     """
     from sera_cli import runs
 
@@ -43,7 +42,7 @@ def evaluate(wanted: Wanted) -> tuple[Path, "Report"]:
             _work(exam, shown)
         finally:
             report = reported(exam)
-    return run.folder, report
+    return exam, report
 
 
 def have_tasks(wanted: Wanted) -> None:
