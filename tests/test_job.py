@@ -61,6 +61,8 @@ def test_a_folder_that_looks_like_a_flag_is_named_so_that_it_can_be_typed() -> N
 @pytest.mark.parametrize(("at", "typed"), [
     ("HEAD", "shop"),
     ("v1.2", "shop --at v1.2"),
+    ("HEAD~50", "shop --at HEAD~50"),
+    ("HEAD~2^{}", "shop --at 'HEAD~2^{}'"),
     ("HEAD@{1 day ago}", "shop --at 'HEAD@{1 day ago}'"),
     ("fix/it's-$HOME", """shop --at 'fix/it'"'"'s-$HOME'"""),
 ])  # fmt: skip

@@ -94,7 +94,8 @@ def named(repo: Path, at: str = "HEAD") -> str:
     """A repository as it can be typed, and the commit of it where that is not the newest."""
     name = str(repo)
     typed = quote(f"./{name}" if name.startswith("-") else name)
-    return typed if at == "HEAD" else f"{typed} --at {quote(at)}"
+    plain = at.replace("~", "")  # inside a word that is a shell's own nowhere
+    return typed if at == "HEAD" else f"{typed} --at {at if quote(plain) == plain else quote(at)}"
 
 
 def teacher_url(job: Job) -> str:
