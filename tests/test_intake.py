@@ -90,6 +90,11 @@ def test_what_is_in_a_named_format_is_read_as_that(tmp_path: Path, format: str, 
     assert len(made["messages"][1]["tool_calls"]) == 1
 
 
+def test_a_single_bad_row_is_told_as_one(tmp_path: Path) -> None:
+    with pytest.raises(BadRows, match=r"^1 row cannot be read, so"):
+        take([lines(tmp_path / "a.jsonl", {})], "messages", tmp_path / "out.jsonl")
+
+
 def test_bad_rows_are_all_named_and_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"messages": [{"role": "x"}]}\n\n{"mess\n' + json.dumps({"messages": ASKED}) + "\n")

@@ -44,7 +44,7 @@ def test_short_general_data_shrink_the_repository_and_it_is_said() -> None:
     made = mixed(40, 10, 0.75)
     assert counts(made) == (30, 10)
     assert made.notes == [
-        "13 general samples are needed for alpha 0.75 and 10 are there, so 30 of the repository's 40 samples are used; "
+        "13 general samples are needed for alpha 0.75 and 10 are there, so of the repository's 40 samples 30 are used; "
         "give more general data, or let them repeat with --max-epochs-per-sample, to use all"
     ]
 
@@ -72,7 +72,7 @@ def test_where_repeating_is_not_enough_the_rest_shrinks() -> None:
     assert counts(made) == (12, 12)
     assert made.notes == [
         "the general 4 samples are repeated to make 12, each 3 times at most",
-        "40 general samples are needed for alpha 0.5 and 4 are there, so 12 of the repository's 40 samples are used; "
+        "40 general samples are needed for alpha 0.5 and 4 are there, so of the repository's 40 samples 12 are used; "
         "give more general data, or let them repeat with --max-epochs-per-sample, to use all",
     ]
 
@@ -98,6 +98,20 @@ def test_alpha_zero_takes_general_samples_in_place_of_all_others_and_repeats_non
     made = mixed(5, 3, 0.0, repeats=3)
     assert [lesson.sample.origin for lesson in made.lessons] == ["general"] * 3
     assert made.notes == ["3 of the 5 samples wanted: the general data have no more"]
+
+
+@pytest.mark.parametrize(("repo", "general", "alpha", "samples", "repeats", "notes"), [
+    (0, 0, 0.0, 1, 1, ["0 of the 1 sample wanted: the general data have no more"]),
+    (1, 9, 0.5, 2, 1, ["the repository gives 1 of 2 samples, so 1 general one is wanted for alpha 0.5, not 2"]),
+    (1, 1, 0.5, 2, 2, ["the repository's 1 sample is repeated to make 2, each 2 times at most",
+                       "the general 1 sample is repeated to make 2, each 2 times at most"]),
+    (3, 1, 0.5, 3, 1, ["3 general samples are needed for alpha 0.5 and 1 is there, so of the repository's 3 samples 1 "
+                       "is used; give more general data, or let them repeat with --max-epochs-per-sample, to use all"]),
+])  # fmt: skip
+def test_one_of_a_thing_is_told_as_one(
+    repo: int, general: int, alpha: float, samples: int, repeats: int, notes: list[str]
+) -> None:
+    assert mixed(repo, general, alpha, samples=samples, repeats=repeats).notes == notes
 
 
 def test_what_is_wanted_is_told_before_anything_general_is_read() -> None:

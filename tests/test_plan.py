@@ -111,6 +111,15 @@ def test_what_is_over_at_once_is_told_in_words():
         "1 micro-batch a step, of up to 18 tokens")
 
 
+def test_one_of_a_thing_is_told_as_one():
+    made = plan(S["Qwen/Qwen3-0.6B"], FULL.model_copy(update={"epochs": 1, "batch": 1}), [1], H200, Layout())
+    said = dict(rows(made))
+
+    assert told(made)[0].endswith(" parameters learn, in 1 step of 1 sample, 1 token")
+    assert (said["tokens"], said["longest"]) == ("1 in 1 epoch", "1 token")
+    assert said["steps"].startswith("1 of 1 sample, ")
+
+
 def test_the_disk_for_checkpoints_and_result_is_told():
     assert dict(rows(eight_b()))["disk"] == "6.5 GiB for 2 checkpoints, the next one and the result"
 

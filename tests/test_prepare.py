@@ -90,7 +90,7 @@ def test_too_few_samples_come_with_the_filter_that_took_the_most(tmp_path: Path)
     made = run(one, two, 8, judged=verdicts(two, 0.25))
     assert made.notes == (
         "2 of the 8 samples wanted: no more rollouts may teach",
-        "1 samples wanted for training are held out: no others are left to measure with",
+        "1 sample wanted for training is held out: no others are left to measure with",
         "4 were dropped as recall below threshold, see --threshold",
     )
     assert len(run(firsts(8), two, 8, judged=verdicts(two, 0.25)).notes) == 2

@@ -94,6 +94,9 @@ def test_generation_that_stopped_says_which_of_the_two_ends_it_came_to() -> None
     assert report.stopped(Tally(used=60, functions=20, left=0, first=12, second=5), GOAL) == (
         "Generation stopped because all 20 functions are used up, each asked about 3 times: "
         "12 first and 5 second rollouts may teach, 11 and 7 were wanted.")
+    assert report.stopped(Tally(used=1, functions=1, first=1, second=1), GOAL) == (
+        "Generation stopped because the only function is used up: 1 first and 1 second rollout may teach, 11 and 7 "
+        "were wanted.")
 
 
 def test_held_out_losses_are_told_from_the_base_over_the_epochs_to_the_agent(tmp_path: Path) -> None:

@@ -250,6 +250,7 @@ USED = Usage(calls=40, prompt=1_200_000, cached=1_128_000, completion=34_000)
     (Totals(models={"m": Sum(usage=USED, usd=0.414)}), DOLLAR, 5.0, "1.2M tokens, 94 % cached, $0.41 of $5.00"),
     (Totals(models={"m": Sum(usage=USED, usd=1234.5, unknown=3)}), DOLLAR, 0.0,
      "1.2M tokens, 94 % cached, $1,234.50, 3 calls of unknown cost"),
+    (Totals(models={"m": Sum(unknown=1)}), DOLLAR, 0.0, "0 tokens, $0.00, 1 call of unknown cost"),
     (Totals(models={"m": Sum(usage=USED, unpriced=40)}), None, 0.0, "1.2M tokens, 94 % cached, unpriced"),
 ])  # fmt: skip
 def test_the_line_tells_tokens_cached_share_and_cost(

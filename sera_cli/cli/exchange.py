@@ -10,6 +10,7 @@ from sera_cli.cli.look import header, meant
 from sera_cli.cli.options import InProject, Json
 from sera_cli.console import document, say
 from sera_cli.errors import ConfigError, DataError, SeraError
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -60,7 +61,7 @@ def export_data(
     if json:
         document({"from": made_from, "out": str(out), "format": named, "what": kind, **made.model_dump()})
         return
-    rows = ", ".join(f"{_rows(count)} in {out / file}" for file, count in made.files.items())
+    rows = ", ".join(f"{counted(count, 'row')} in {out / file}" for file, count in made.files.items())
     say(f"wrote {rows}, from {made_from}; {out / 'README.md'} describes them, and nothing was uploaded")
     _tell(made.left)
 
@@ -87,7 +88,8 @@ def import_data(
         return
     _name(taken)
     said = ", ".join(f"{count} from {name}" for name, count in taken.formats.items())
-    say(f"wrote {_rows(taken.rows)} to {out} ({said}); mix them in with: sera prepare REPO --alpha 0.5 --general {out}")
+    wrote = f"wrote {counted(taken.rows, 'row')} to {out} ({said})"
+    say(f"{wrote}; mix them in with: sera prepare REPO --alpha 0.5 --general {out}")
     _tell(taken.dropped)
 
 
@@ -159,10 +161,6 @@ def _with_student(facts: "Facts", samples: Path, left: "Counter[str]") -> "Facts
 def _portable(place: str) -> str:
     """The last part of a path on this machine; a hub id or a number as it is."""
     return Path(place).name if Path(place).is_absolute() else place
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count} rows"
 
 
 def _name(taken: "Taken") -> None:

@@ -11,6 +11,7 @@ from sera_cli.cli import runs
 from sera_cli.cli.options import InProject, Json
 from sera_cli.console import document, say, show, table
 from sera_cli.errors import ConfigError, DataError, ModelError
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.data.chat import Chat
@@ -216,14 +217,15 @@ def facts(found: "Sample | Chat") -> tuple[tuple[str, str], ...]:
             "function": found.function, "source": found.source,
             "steps": f"{found.kept} of {found.steps} kept ({100 * found.ratio:.0f} %)",
             "tokens": f"{found.tokens:,}" + (f", {found.trained:,} of them trained" if found.trained else ""),
-            "patch": "" if found.lines is None else f"{found.lines} lines",
+            "patch": "" if found.lines is None else counted(found.lines, "line"),
             "tool output": "" if found.output is None else f"{found.output:,.0f} tokens a result",
         }  # fmt: skip
     else:
         rows = {
             "origin": f"{found.origin} rollout", "exit": found.exit, "function": found.function, "path": found.path,
             "repository": found.repo, "instance": found.instance,
-            "patch": f"{size(found.patch)} lines in {', '.join(files(found.patch))}" if found.patch.strip() else "none",
+            "patch": f"{counted(size(found.patch), 'line')} in {', '.join(files(found.patch))}"
+            if found.patch.strip() else "none",
         }  # fmt: skip
     recall = {} if found.recall is None else {"recall": f"{found.recall:.2f}"}
     return tuple((name, text) for name, text in (rows | recall).items() if text)

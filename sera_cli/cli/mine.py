@@ -293,7 +293,7 @@ def _draw(found: "Mined", file: Path, job: Job) -> None:
     if job.asked.json:
         counts = {"functions": len(found.functions), "calls": len(found.calls), "ambiguous": unsure}
         return document({"graph": str(file.absolute())} | counts)
-    calls = f"{len(found.calls):,} calls"
-    calls += f", {unsure:,} of them dashed or ambiguous: each may be one of a few" if unsure else ""
-    say(f"{file}: {len(found.functions):,} functions and {calls}. All are told by name, and never exact.", prose=True)
+    told = f"{counted(len(found.functions), 'function')} and {counted(len(found.calls), 'call')}"
+    told += f", {unsure:,} of them dashed or ambiguous: each may be one of a few" if unsure else ""
+    say(f"{file}: {told}. All are told by name, and never exact.", prose=True)
     return None

@@ -93,13 +93,14 @@ def close(job: Job, outcome: Outcome) -> None:
 
 def stopped(tally: "Tally", goal: "Goal") -> str:
     """Why generation ended: there is enough, or there are no more functions, each asked about as often as may be."""
-    have = f"{tally.first} first and {tally.second} second rollouts may teach"
+    have = f"{tally.first} first and {counted(tally.second, 'second rollout')} may teach"
     if tally.reaches(goal):
         left = counted(tally.left, "function was", "functions were")
         return f"Generation stopped because there is enough: {have}; {left} not needed."
     wanted = f"{goal.first} and {goal.second} were wanted"
     often = f", each asked about {tally.used // tally.functions} times" if tally.used > tally.functions else ""
-    return f"Generation stopped because all {tally.functions} functions are used up{often}: {have}, {wanted}."
+    every = "the only function is" if tally.functions == 1 else f"all {tally.functions:,} functions are"
+    return f"Generation stopped because {every} used up{often}: {have}, {wanted}."
 
 
 def _recall(recalls: Iterable[float | None]) -> dict[str, Any]:
@@ -154,7 +155,7 @@ def _mined(job: Job) -> str:
 
 def _begun(fates: Mapping[str, int]) -> str:
     """How many first rollouts there were, which may be more than records: one that failed is tried again."""
-    return f"{sum(fates.values())} first rollouts: {_listed(fates)}"
+    return f"{counted(sum(fates.values()), 'first rollout')}: {_listed(fates)}"
 
 
 def _written(fates: Mapping[str, int]) -> str:

@@ -13,6 +13,7 @@ from sera_cli.cli.options import InProject, Json, Yes
 from sera_cli.cli.tail import STAGES, tail
 from sera_cli.console import document, out, say, show, table
 from sera_cli.errors import ConfigError
+from sera_cli.wording import counted
 
 if TYPE_CHECKING:
     from sera_cli.runs import Run
@@ -77,7 +78,8 @@ def rm(name: Name, project: InProject = Path(), *, yes: Yes = False) -> None:
 
     run = find(name, project)
     if not yes:
-        typer.confirm(f"Delete {run.folder} with {sum(records(run).values())} records?", abort=True, err=True)
+        what = counted(sum(records(run).values()), "record")
+        typer.confirm(f"Delete {run.folder} with {what}?", abort=True, err=True)
     with held(run):
         rmtree(run.folder)
     say(f"deleted {run.folder}")

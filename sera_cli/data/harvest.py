@@ -17,6 +17,7 @@ from sera_cli.data.mix import wanted
 from sera_cli.data.render import chat
 from sera_cli.harness.tools import specs
 from sera_cli.types import Trajectory, Verdict
+from sera_cli.wording import counted
 
 
 def quota(samples: int) -> tuple[int, int]:
@@ -111,7 +112,7 @@ def pick(first: Iterator[Lesson], second: Iterator[Lesson], wanted: int, notes: 
         notes.append(f"too few first rollouts: second ones took {len(instead)} of their places")
     chosen = [*some, *filling, *others, *instead]
     if len(chosen) < wanted:
-        notes.append(f"{len(chosen)} of the {wanted} samples wanted: no more rollouts may teach")
+        notes.append(f"{len(chosen)} of the {counted(wanted, 'sample')} wanted: no more rollouts may teach")
     return chosen
 
 
@@ -132,5 +133,6 @@ def hold_out(
         given.add(function)
         back = [lesson for lesson in chosen if lesson.about in given]
     if back:
-        notes.append(f"{len(back)} samples wanted for training are held out: no others are left to measure with")
+        many = counted(len(back), "sample wanted for training is", "samples wanted for training are")
+        notes.append(f"{many} held out: no others are left to measure with")
     return [lesson for lesson in chosen if lesson.about not in given], held + back

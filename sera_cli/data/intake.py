@@ -12,6 +12,7 @@ from sera_cli.data.formats import messages
 from sera_cli.data.writers import line
 from sera_cli.errors import ConfigError, DataError
 from sera_cli.types import Value
+from sera_cli.wording import counted
 
 Format = Literal["auto", "messages", "ai2", "axolotl"]
 
@@ -99,9 +100,8 @@ class BadRows(DataError):
     """Rows that cannot be read; `taken` names them."""
 
     def __init__(self, taken: Taken) -> None:
-        count = taken.dropped[BAD]
-        what = "1 row cannot be read" if count == 1 else f"{count} rows cannot be read"
-        super().__init__(f"{what}, so nothing was written; mend them, or leave them out with --skip-bad")
+        rows = counted(taken.dropped[BAD], "row")
+        super().__init__(f"{rows} cannot be read, so nothing was written; mend them, or leave them out with --skip-bad")
         self.taken = taken
 
     def beside(self) -> dict[str, Any]:

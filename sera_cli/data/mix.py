@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sera_cli.data.lessons import Lesson
 from sera_cli.errors import ConfigError
 from sera_cli.knobs import Mix
+from sera_cli.wording import counted
 
 
 class Mixture(NamedTuple):
@@ -93,20 +94,23 @@ def _sorted(lessons: Sequence[Lesson]) -> list[Lesson]:
 def _notes(there: Parts, parts: Parts, some: Parts, samples: int, mixing: Mix) -> Iterator[str]:
     """What a person should know of how `some` came about, `parts` having been wanted."""
     if not mixing.alpha and some.general < samples:
-        yield f"{some.general} of the {samples} samples wanted: the general data have no more"
+        yield f"{some.general} of the {counted(samples, 'sample')} wanted: the general data have no more"
     if not 0 < mixing.alpha < 1:
         return
     if parts.repo < samples:
         yield (
-            f"the repository gives {parts.repo} of {samples} samples, so {parts.general} general ones are wanted for "
-            f"alpha {mixing.alpha:g}, not {needed(samples, mixing.alpha)}"
+            f"the repository gives {parts.repo} of {counted(samples, 'sample')}, so "
+            f"{counted(parts.general, 'general one is', 'general ones are')} wanted for alpha {mixing.alpha:g}, not "
+            f"{needed(samples, mixing.alpha)}"
         )
     for kind, have, take in (("the repository's", there.repo, some.repo), ("the general", there.general, some.general)):
         if take > have:
-            yield f"{kind} {have} samples are repeated to make {take}, each {-(-take // have)} times at most"
+            few = counted(have, "sample is", "samples are")
+            yield f"{kind} {few} repeated to make {take}, each {-(-take // have)} times at most"
     if parts.general > some.general:
         yield (
-            f"{parts.general} general samples are needed for alpha {mixing.alpha:g} and {there.general} are there, so "
-            f"{some.repo} of the repository's {there.repo} samples are used; give more general data, or let them "
-            "repeat with --max-epochs-per-sample, to use all"
+            f"{counted(parts.general, 'general sample is', 'general samples are')} needed for alpha {mixing.alpha:g} "
+            f"and {counted(there.general, 'is', 'are')} there, so of the repository's {counted(there.repo, 'sample')} "
+            f"{counted(some.repo, 'is', 'are')} used; give more general data, or let them repeat with "
+            "--max-epochs-per-sample, to use all"
         )

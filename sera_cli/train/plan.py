@@ -14,6 +14,7 @@ from sera_cli.train.packing import packed
 from sera_cli.train.recipe import Recipe
 from sera_cli.train.shape import Shape
 from sera_cli.types import Value
+from sera_cli.wording import counted
 
 LABELS = {
     "weights": "weights", "adapter": "adapter", "gradients": "gradients", "optimizer": "Adam's moments",
@@ -108,8 +109,8 @@ def told(plan: Plan) -> list[str]:
     share = f", {plan.trained:.0%} of them trained" if plan.trained else ""
     idle = LABELS["layer" if plan.memory.layer < plan.memory.logits else "logits"]  # never at work at once
     return [
-        f"{plan.recipe}: {plan.trainable:,} of {plan.parameters:,} parameters learn, in {plan.steps:,} steps of "
-        f"{plan.batch} samples, {plan.tokens:,} tokens{share}",
+        f"{plan.recipe}: {plan.trainable:,} of {plan.parameters:,} parameters learn, in {counted(plan.steps, 'step')} "
+        f"of {counted(plan.batch, 'sample')}, {counted(plan.tokens, 'token')}{share}",
         f"memory: {_need(plan)}; {'; '.join(_verdict(plan))}",
         f"of it {', '.join(f'{_size(size)} {what}' for what, size in _parts(plan) if what != idle)}",
         *([f"time: {_time(plan)}; {_dollars(plan)}"] if plan.hours is not None and not plan.assumed else []),
@@ -123,9 +124,9 @@ def rows(plan: Plan) -> list[tuple[str, str]]:
     fields = [
         ("recipe", plan.reason or plan.recipe),
         ("parameters", f"{plan.trainable:,} of {plan.parameters:,} learn ({of})"),
-        ("tokens", f"{plan.tokens:,} in {plan.epochs} epochs{share}"),
-        ("longest", f"{plan.longest:,} tokens"),
-        ("steps", f"{plan.steps:,} of {plan.batch} samples, {_warmup(plan)}"),
+        ("tokens", f"{plan.tokens:,} in {counted(plan.epochs, 'epoch')}{share}"),
+        ("longest", counted(plan.longest, "token")),
+        ("steps", f"{plan.steps:,} of {counted(plan.batch, 'sample')}, {_warmup(plan)}"),
         ("batches", f"{_micro(plan)}, of up to {plan.most:,} tokens"),
         ("memory", _need(plan)),
         *(("", f"{_size(size):>10}  {what}") for what, size in _parts(plan)),
@@ -156,7 +157,7 @@ def _warmup(plan: Plan) -> str:
 
 def _micro(plan: Plan) -> str:
     """How many micro-batches make a step; GPUs that share a row take the same ones."""
-    said = f"{plan.micro} micro-batch{'' if plan.micro == 1 else 'es'} a step"
+    said = f"{counted(plan.micro, 'micro-batch', 'micro-batches')} a step"
     if plan.layout.ranks == 1:
         return said
     together = f" {plan.layout.context_parallel}" if plan.layout.context_parallel > 1 else ""
@@ -199,7 +200,7 @@ def _long(hours: float) -> str:
     if hours >= 1:
         return f"{hours:,.1f} hours"
     minutes = round(hours * 60)
-    return f"{minutes} minute{'' if minutes == 1 else 's'}" if minutes else "under a minute"
+    return counted(minutes, "minute") if minutes else "under a minute"
 
 
 def _size(count: int) -> str:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sera_cli.errors import ConfigError
 from sera_cli.store import atomically
 from sera_cli.train.metrics import Metrics
+from sera_cli.wording import counted
 
 Point = tuple[float, float]
 
@@ -194,4 +195,4 @@ def _brief(value: float) -> str:
 def _title(found: Metrics) -> str:
     about = found.facts
     named = [str(about.get("student", "")), str(about.get("recipe", {}).get("name", ""))]
-    return " · ".join([*filter(None, named), f"{len(found.steps):,} steps"])
+    return " · ".join([*filter(None, named), counted(len(found.steps), "step")])

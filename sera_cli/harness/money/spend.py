@@ -12,6 +12,7 @@ from sera_cli.errors import BudgetReached, Cancelled
 from sera_cli.harness.money.ledger import Ledger, Totals
 from sera_cli.harness.money.prices import LOCAL, Price
 from sera_cli.types import Usage
+from sera_cli.wording import counted
 
 POLL = 0.25
 """Seconds between two looks at whether the run is stopping, while a call or a rollout waits for money."""
@@ -178,7 +179,7 @@ def line(totals: Totals, price: Price | None, limit: float = 0.0) -> str:
     if totals.all.usd or price not in (None, LOCAL):
         parts.append(f"${totals.all.usd:,.2f}" + (f" of ${limit:,.2f}" if limit else ""))
     if totals.all.unknown:
-        parts.append(f"{totals.all.unknown} calls of unknown cost")
+        parts.append(f"{counted(totals.all.unknown, 'call')} of unknown cost")
     if totals.gpu_seconds:
         parts.append(f"{totals.gpu_seconds / 3600:.1f} GPU-hours")
     return ", ".join(parts)
