@@ -8,7 +8,7 @@ import pytest
 from sera_cli.svg import syntax
 from sera_cli.svg.found import LONGEST, Found
 from sera_cli.svg.languages import BY_ENDING, LANGUAGES
-from sera_cli.svg.syntax import caught
+from sera_cli.svg.syntax import caught, conditions
 from sera_cli.svg.syntax.mending import mended
 
 
@@ -221,6 +221,30 @@ def test_broken_syntax_that_a_macro_explains_is_none() -> None:
     assert "A_BEGIN" in found(text, ".c")[0].text
 
 
+def test_what_never_holds_is_blanked_out_byte_for_byte() -> None:
+    text = b"a\n#if 0 // not now\nb\n#ifdef X\nc\n#endif\n# elif Y\r\nd\n#else\ne\n#endif\n#if 0\nf\n#else\ng\n#endif\n"
+    live = conditions.live(text, b"0")
+    assert b" ".join(live.split()) == b"a # if Y d #else e #endif #if 1 g #endif"
+    assert [len(line) for line in live.split(b"\n")] == [len(line) for line in text.split(b"\n")]
+    for other in (b"#if 0\na\n", b"#if 01\na\n#endif\n", b"#else\n#endif\n#endif\n", b"//#if 0\na\n#endif"):
+        assert conditions.live(other, b"0") == other
+
+
+@pytest.mark.parametrize(("arms", "left"), [
+    ("#if A\nint f(a)\n#else\nint f()\n#endif\n{ }", "int f(a) { }"),
+    ("#if A\nf(a) {\n#elif B\nf(b) {\n#else\nf(c) {\n#endif\n}", "f(a) { }"),
+    ("g(a\n#if A // )\n, b\n#endif\n);", "g(a , b );"),
+    ("#if A\n#if B\nif (b) {\n#else\nif (c) {\n#endif\n#endif\n}", "if (b) { }"),
+    ("#if A\n} else if (a) {\n#endif\n", "} else if (a) {"),
+    ("#if A\nf('{', \"{\"); /* {\n */\n#else\n#define G {\\\n {\n#endif", None),
+    ("#if A\nint f() { return 1; }\n#else\nint f() { return 2; }\n#endif", None), ("#endif\n#else\n#if A\n{", None),
+])
+def test_of_conditions_that_cut_code_in_two_the_first_arm_is_left(arms: str, left: str | None) -> None:
+    whole = conditions.whole(arms.encode())
+    assert whole == arms.encode() if left is None else whole.decode().split() == left.split()
+    assert len(whole) == len(arms)
+
+
 def test_javascript_with_the_types_of_flow_is_read_past_them() -> None:
     text = ("// @flow\nimport typeof T from './t';\nexport opaque type Id = string;\n"
             "type Props = {|\n  +name: ?string,\n  ...\n|};\n"
@@ -247,10 +271,13 @@ def test_what_was_parsed_is_not_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["#else\n", "A_", "A", "\n", " ", "a: ", "#if\n", "(", "A_B(", "\n  A_B", "{|", ": ?"])
+    "piece", ["#else\n", "A_", "A", "\n", " ", "a: ", "#if\n", "(", "A_B(", "\n  A_B", "{|", ": ?",
+              "#if 0\n", "#if 0\n#else\n", "#if 0\n#endif\n{", "#if A\n(\n", '\\"', "/*", "'\\"])
 def test_what_is_blanked_out_is_found_in_one_pass_over_a_file(piece: str) -> None:
     content = (piece * 200_000)[:200_000].encode()
     for language in LANGUAGES:
         for one in (language, language.instead):
+            if one and one.never:
+                assert len(conditions.bare(conditions.whole(conditions.live(content, one.never)))) == len(content)
             for pattern in one.stumbles if one else ():
                 assert len(re.sub(pattern, b"", content)) <= len(content)

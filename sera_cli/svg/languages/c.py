@@ -5,20 +5,16 @@ from sera_cli.svg.languages.language import Language
 TESTS = r"/(\w+[-_])?(unit)?tests?([-_]\w+)?/|/(test|tst)_[^/]*$|[-_](unit)?tests?\.\w+$"
 GENERATED = r"\.(tab|yy|pb|pb-c|grpc\.pb)\.\w+$|/(moc|qrc)_\w+\.(cc|cpp|cxx)$|\.moc$"
 
+NEVER = rb"0|\(0\)|false"
 GIVEN = rb"(\([^()\n]*\))?"
 MACRO = rb"[A-Za-z]{0,30}_?[A-Z][A-Z0-9_]{2,60}" + GIVEN
-CONDITION = rb"^[ \t]*#[ \t]*"
 STUMBLES = (
     rb"(?<=\bclass )" + MACRO + rb"(?= +\w)|(?<=\bstruct )" + MACRO + rb"(?= +\w+\s*[:{])",
     rb"(?m)(?<=[;{}:)>/\n]\n)[ \t]+" + MACRO + rb"[ \t]*$",
     rb"(?m)^[ \t]+" + MACRO + rb"[ \t]*$",
     rb"(?<!def )(?<!define )\b[A-Z][A-Z0-9]{0,30}_[A-Z0-9_]{1,60}(?=" + GIVEN + rb"\s+[A-Za-z_~;]|\s+\{)" + GIVEN,
-    rb"(?m)" + CONDITION + rb"(if|elif|else|endif|ifdef|ifndef)\b.*$",
-    rb"(?ms)" + CONDITION + rb"(else|elif)\b.{0,1000}?" + CONDITION + rb"endif\b[^\n]*$|"
-    + CONDITION + rb"(if|ifdef|ifndef|endif)\b[^\n]*$",
 )
-"""Macros before the name of a type, on a line of their own (between statements, then anywhere), and before any word;
-then conditions, and at last what holds where they do not.
+"""Macros before the name of a type, on a line of their own (between statements, then anywhere), and before any word.
 """
 
 NOT_KEYWORD = '(#not-match? @name "^(if|for|while|switch|else|return|catch|sizeof)$")'
@@ -30,6 +26,7 @@ C = Language(
     endings=(".c", ".h"),
     tests=TESTS,
     generated=GENERATED,
+    never=NEVER,
     stumbles=STUMBLES,
     reach="repository",
     query=f"""

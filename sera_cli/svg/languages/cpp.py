@@ -1,6 +1,6 @@
 """C++."""
 
-from sera_cli.svg.languages.c import GENERATED, NOT_KEYWORD, STUMBLES, TESTS
+from sera_cli.svg.languages.c import GENERATED, NEVER, NOT_KEYWORD, STUMBLES, TESTS
 from sera_cli.svg.languages.language import Language
 
 NAME = """[(identifier) (field_identifier) (qualified_identifier) (destructor_name) (operator_name)
@@ -12,6 +12,7 @@ CPP = Language(
     endings=(".cc", ".cpp", ".cxx", ".c++", ".hh", ".hpp", ".hxx", ".h++", ".inl", ".ipp", ".tpp", ".cu", ".cuh"),
     tests=TESTS + r"|(Unit)?Tests?\.\w+$",
     generated=GENERATED,
+    never=NEVER,
     stumbles=STUMBLES,
     noise=r"^::|(?<!operator)\(\).*$",
     implicit=True,

@@ -8,7 +8,7 @@ CSHARP = Language(
     endings=(".cs",),
     tests=r"/([\w.]+\.)?(Unit|Integration)?[tT]ests?/|Tests?\.cs$",
     generated=r"(?i)\.(g|g\.i|designer|generated)\.cs$|AssemblyInfo\.cs$|/obj/",
-    stumbles=(rb"(?m)^[ \t]*#[ \t]*(if|elif|else|endif)\b.*$",),
+    never=rb"false",
     implicit=True,
     query="""
     (method_declaration name: (identifier) @name) @function

@@ -35,6 +35,8 @@ class Language(NamedTuple):
     stumbles: tuple[bytes, ...] = ()
     """What is blanked out, one after another, where syntax is broken and is less so without; in place of a group named
     `word` or `end` stand letters or semicolons."""
+    never: bytes = b""
+    """What a condition that never holds says, in a language that has a preprocessor."""
     instead: "Language | None" = None
     """What a file is read as where that leaves less broken syntax in it, if that is installed."""
     noise: str = r"\b\B"

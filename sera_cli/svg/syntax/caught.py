@@ -126,7 +126,7 @@ def catch(content: bytes, language: Language, cursor: "QueryCursor", root: "Node
                     scopes[node.id] = Scope(node, caught, "function" in caught, node.start_byte, node.end_byte)
             case {"call": [node], "callee": [callee]}:
                 read.calls.append((node.start_byte, _receiver(read, caught), text(read, callee)))
-            case {"branch": [node]}:
+            case {"branch": [node]} if not _asked(read, node):
                 read.branches.append(node.start_byte)
             case {"comment": [node]}:
                 _comment(read, node)
@@ -140,6 +140,12 @@ def catch(content: bytes, language: Language, cursor: "QueryCursor", root: "Node
     read.scopes.extend(sorted(scopes.values(), key=lambda one: (one.start, -one.end)))
     read.rows.update(one.node.start_point.row for one in read.scopes)
     return read
+
+
+def _asked(read: Caught, node: "Node") -> bool:
+    """Whether it stands in a condition of a preprocessor."""
+    return bool(read.language.never) and node.type == "binary_expression" and (
+        before(read, node.start_byte).lstrip().startswith(b"#"))
 
 
 def _receiver(read: Caught, caught: "Mapping[str, list[Node]]") -> str:

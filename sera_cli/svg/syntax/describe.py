@@ -36,6 +36,10 @@ _BETWEEN = re.compile(
 """What may stand between a decoration and the head: comments too, and the lines of a preprocessor. The name of a
 private method of JavaScript begins with the same sign.
 """
+_OTHERS = re.compile(
+    rb"(?ms)^[ \t]*#[ \t]*(?:(?:else|elif)\b.*?(?:^[ \t]*#[ \t]*endif\b[^\n]*$|\Z)|(?:if|ifdef|ifndef|endif)\b[^\n]*$)"
+)
+"""The conditions in a head, and what else it might be."""
 _OPENS = re.compile(r"(\s*(=>|[{=:;,]|\bend$))+$")
 
 
@@ -110,6 +114,7 @@ def _signature(read: Caught, start: int, end: int, row: int) -> str:
     for line in range(row, row + said.count(b"\n") + 1):
         if (known := read.comments.get(line)) and start < known[1] < end:
             said = said.replace(known[2], b"", 1)
+    said = _OTHERS.sub(b"", said) if read.language.never and b"#" in said else said
     head = _OPENS.sub("", " ".join(said.decode("utf-8", "replace").split())[:ROW])
     return clean(re.sub(r"(?<=[(\[]) |,? (?=[)\]])", "", head))
 

@@ -5,9 +5,12 @@ as it was.
 """
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from sera_cli.svg.languages.language import Language
+from sera_cli.svg.syntax import conditions
 from sera_cli.svg.syntax.caught import installed, tools, tree, whole
 
 if TYPE_CHECKING:
@@ -57,11 +60,12 @@ def _poor(parsed: Parsed) -> bool:
 
 def _blanked(content: bytes, language: Language) -> Parsed | None:
     """The tree with the blanks that leave the least broken."""
-    best = _parsed(content, language)
-    for pattern in language.stumbles:
+    blanks: list[Callable[[bytes], bytes]] = [partial(re.sub, pattern, _blanks) for pattern in language.stumbles]
+    best = _parsed(conditions.live(content, language.never) if language.never else content, language)
+    for blank in (*blanks, *([conditions.whole, conditions.bare] if language.never else [])):
         if not (best and _poor(best)):
             break
-        blanked = re.sub(pattern, _blanks, best.content)
+        blanked = blank(best.content)
         other = _parsed(blanked, language) if blanked != best.content else None
         if other and _broken(other.root) < _broken(best.root):
             best = other

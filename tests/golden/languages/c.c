@@ -70,3 +70,53 @@ int both(int x)
 static int (*chosen(int kind))(int) {
     return kind > 1 ? add_one : add_two;
 }
+
+#if 0
+int never(int x) { return x + 1; }
+# if SHOP
+It isn't "code (.
+# endif
+#elif defined(SHOP)
+int sometimes(int x) {
+#if 0
+    if (x) never(x);
+#else
+    x = add(x, 3);
+#endif
+#if defined(A) || defined(B)
+    return x;
+#endif
+}
+#endif
+
+/* Starts in three ways. */
+static
+#ifdef SHOP
+int started(int a)
+#elif defined(TILL)
+int started(int a, int b)
+#else
+int begun(void)
+#endif
+{
+    return add(a, 1);
+}
+
+#ifdef SHOP
+int opened(int a) {
+#else
+int opened(int a, int b) {
+#endif
+    return add(a, 1);
+}
+
+int given(int a,
+#ifdef SHOP
+    int b
+#else
+    char b
+#endif
+)
+{
+    return add(a, b);
+}

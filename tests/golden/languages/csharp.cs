@@ -74,3 +74,22 @@ namespace Shop.Sums
         public static explicit operator int(Sum one) { return one.cents / 100; }
     }
 }
+
+namespace Shop.Versions
+{
+    public class Till
+    {
+#if SPANS || NEWER
+        public int Sum(ReadOnlySpan<int> coins)
+#else
+        public int Sum(int[] coins)
+#endif
+        {
+            return coins.Length > 0 ? coins[0] : 0;
+        }
+
+#if false
+        public int Old(int[] coins) => coins[0] + 1;
+#endif
+    }
+}
