@@ -1,16 +1,19 @@
 """What a repository depends on, fetched by a command of its own; here one that needs no network."""
 
+import gc
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from sera_cli.evaluate.environments import USED
 from sera_cli.evaluate.fetched import FetchedPlace
 from sera_cli.evaluate.flaky import tried
 from sera_cli.evaluate.instance import Instance
 from sera_cli.evaluate.places import Unprepared
 from sera_cli.harness.sandbox import Terms, bubblewrap
+from sera_cli.presence import deserted
 from tests import owned
 from tests.past import git
 
@@ -61,6 +64,24 @@ def test_what_was_fetched_once_is_there_offline(instance: Callable[[str], Instan
     assert offline.prepare(instance(INSTALL)) == made
     with pytest.raises(Unprepared, match=r"^offline: what it depends on is not there yet"):
         offline.prepare(instance("true"))
+
+
+def test_what_was_fetched_is_in_use_for_as_long_as_its_place_is(
+    instance: Callable[[str], Instance], tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    place = FetchedPlace(tmp_path / "repo", tmp_path / "scratch", cache=cache)
+    place.prepare(instance(INSTALL))
+    with pytest.raises(Unprepared):
+        place.prepare(instance("false"))
+    locks = {(lock.parent / "made").exists(): lock for lock in cache.glob(f"evaluate/fetched/*/{USED}")}
+    for made, free in ((True, False), (False, True)):
+        with deserted(locks[made]) as nobody:
+            assert nobody is free
+    del place
+    gc.collect()
+    with deserted(locks[True]) as nobody:
+        assert nobody
 
 
 def test_what_cannot_be_fetched_is_said_and_tried_again(instance: Callable[[str], Instance], tmp_path: Path) -> None:

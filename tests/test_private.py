@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sera_cli.harness.sandbox.private import busy, leftovers, private_folder, remove, sweep
+from sera_cli.harness.sandbox.private import leftovers, private_folder, remove, sweep
 from tests.conftest import ROOT
 
 MAKER = """
@@ -65,16 +65,6 @@ def test_a_folder_that_is_just_being_made_is_left_alone_until_it_is_old(tmp_path
     assert leftovers(tmp_path) == []
     os.utime(made / "lock", (time.time() - 3600,) * 2)
     assert sweep(tmp_path) == [made]
-
-
-def test_those_whose_maker_lives_are_known_among_whatever_else_is_called_so(tmp_path: Path) -> None:
-    for name in ("sera-notes", "sera-left", ".sera-x"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "sera-left" / "lock").touch()
-    (tmp_path / "sera-file").touch()
-    with private_folder(tmp_path) as folder:
-        assert busy(tmp_path) == [folder]
-    assert busy(tmp_path) == []
 
 
 def test_a_link_goes_and_not_what_it_leads_to(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ import pytest
 from typer.testing import CliRunner
 
 from sera_cli import __main__ as door
-from sera_cli.agents.talk.session import attended
+from sera_cli.agents.talk import session
 from sera_cli.cli import stock
 from sera_cli.cli.app import app
 from sera_cli.evaluate import environments, fetched
 from sera_cli.harness.sandbox import private
-from sera_cli.harness.sandbox.private import private_folder
+from sera_cli.presence import attended
 from tests.test_clean import place
 
 __all__ = ["place"]
@@ -68,7 +68,7 @@ def test_what_is_asked_for_goes_and_the_rest_stays(place: Path, kept: dict[str, 
     found = cleaned(place, "--also", "environments", "--also", "chats")
     assert found["removed"]["environments"] == [f"{kept['fetched']} (500 B)", f"{kept['venv']} (3.0 kB)"]
     assert len(found["removed"]["chats"]) == 2
-    assert [file.name for file in kept["venv"].iterdir()] == ["lock"]
+    assert sorted(file.name for file in kept["venv"].iterdir()) == ["lock", "used"]
     assert [file.name for file in kept["chat"].iterdir()] == ["lock"]
     assert (kept["validated"] / "c3.json").exists()
     assert cleaned(place, "--also", "validations")["removed"]["validations"] == [f"{kept['validated']} (2 B)"]
@@ -81,17 +81,13 @@ def test_a_dry_run_only_says_what_would_go(place: Path, kept: dict[str, Path]) -
     assert found["code"] == 0 and (kept["venv"] / "made.json").exists()
 
 
-@pytest.mark.parametrize("where", ["bases", "tmp"])
-def test_no_environment_goes_while_another_sera_may_work_in_it(
-    place: Path, kept: dict[str, Path], where: str
-) -> None:
-    parent = {"bases": place / "home" / "cache" / "evaluate" / "bases", "tmp": place / "tmp"}[where]
-    parent.mkdir(exist_ok=True)
-    with private_folder(parent):
+def test_an_environment_that_somebody_uses_stays_and_the_others_go(place: Path, kept: dict[str, Path]) -> None:
+    with attended(kept["venv"] / environments.USED), attended(kept["venv"] / environments.USED):
         found = cleaned(place, "--also", "environments")
-        assert (len(found["left"]["environments"]), found["code"]) == (2, 1)
+        assert found["removed"]["environments"] == [f"{kept['fetched']} (500 B)"]
+        assert (found["left"]["environments"], found["code"]) == ([f"{kept['venv']} (3.0 kB)"], 1)
         assert (kept["venv"] / "env" / "lib" / "code.py").exists()
-    assert len(cleaned(place, "--also", "environments")["removed"]["environments"]) == 2
+    assert cleaned(place, "--also", "environments")["removed"]["environments"] == [f"{kept['venv']} (3.0 kB)"]
 
 
 def test_an_environment_that_is_being_built_stays(place: Path, kept: dict[str, Path]) -> None:
@@ -117,12 +113,12 @@ def test_an_environment_of_which_a_part_went_is_none_any_more(
             patch.setattr(private, "remove", killed)
             with pytest.raises(KeyboardInterrupt):
                 stock._remove_environments(place / "project")
-        assert sorted(part.name for part in kept[name].iterdir()) == ["env", "lock"]
+        assert sorted(part.name for part in kept[name].iterdir()) == ["env", "lock", "used"]
         private.remove(kept[name])
 
 
 def test_conversations_stay_while_somebody_talks(place: Path, kept: dict[str, Path]) -> None:
-    with attended(kept["chat"]), attended(kept["chat"]):
+    with session.attended(kept["chat"]), session.attended(kept["chat"]):
         assert len(cleaned(place, "--also", "chats")["left"]["chats"]) == 2
     assert len(cleaned(place, "--also", "chats")["removed"]["chats"]) == 2
 

@@ -1,6 +1,7 @@
 """Environments that are really built, from a folder of packages instead of the network, and what is seen in them."""
 
 import ensurepip
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from sera_cli.evaluate.environments import USED
 from sera_cli.evaluate.instance import InstallConfig, Instance
 from sera_cli.evaluate.places import Unprepared
 from sera_cli.evaluate.venv import VenvPlace, copy_beside
 from sera_cli.harness.sandbox import Sandbox, Terms
+from sera_cli.presence import deserted
 from tests import tiny
 from tests.backends import needs_bubblewrap
 from tests.wheels import index, newer_pip
@@ -162,6 +165,18 @@ def test_offline_what_was_built_is_used_and_nothing_is_built(built: Built) -> No
     assert place.prepare(built.instance()) == built.place().prepare(built.instance())
     with pytest.raises(Unprepared, match="offline: its environment is not there yet"):
         place.prepare(built.instance(packages="shade=1.1"))
+
+
+def test_an_environment_is_in_use_for_as_long_as_its_place_is(built: Built, tmp_path: Path) -> None:
+    place = VenvPlace(built.folder / "repos", cache=tmp_path)
+    place.prepare(built.instance(packages="", pip_packages=[], install="", pre_install=[]))
+    (lock,) = tmp_path.glob(f"evaluate/venvs/*/{USED}")
+    with deserted(lock) as nobody:
+        assert not nobody
+    del place
+    gc.collect()
+    with deserted(lock) as nobody:
+        assert nobody
 
 
 def test_an_installation_that_fails_says_why_in_one_line_and_leaves_nothing(built: Built) -> None:

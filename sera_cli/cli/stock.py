@@ -10,6 +10,9 @@ from typing import NamedTuple
 from sera_cli.console import say
 from sera_cli.errors import Cancelled, ConfigError
 
+LOCKS = ("lock", "used")
+"""Files that say who builds what is kept beside them, and who works with it."""
+
 
 class Stock(NamedTuple):
     """One kind of it: what there is in a project or in the user's cache, in bytes by path; how to remove what nobody
@@ -67,20 +70,20 @@ def _environments(_: Path) -> dict[Path, int]:
 
 
 def _parts(folder: Path) -> list[Path]:
-    """What is in it beside the lock, which stays: who waits for that must not make what another one makes."""
-    return [part for part in folder.iterdir() if part.name != "lock"] if folder.is_dir() else []
+    """What is in it beside the locks, which stay: who waits for one must not make what another one makes."""
+    return [part for part in folder.iterdir() if part.name not in LOCKS] if folder.is_dir() else []
 
 
 def _remove_environments(project: Path) -> None:
-    """Whoever evaluates has a private folder, for its checkouts or for its sandboxes; then none is removed."""
-    from sera_cli.evaluate.environments import alone
+    """Those that nobody builds and nobody uses."""
+    from sera_cli.evaluate.environments import USED, alone
     from sera_cli.harness.sandbox import private
+    from sera_cli.presence import deserted
 
-    if private.busy() or private.busy(_cache() / "bases"):
-        return
     for folder in _environments(project):
-        with suppress(Cancelled), alone(folder, lambda: True):
-            for part in sorted(_parts(folder), key=Path.is_dir):  # first the file that says that all is there
+        with suppress(Cancelled), alone(folder, lambda: True), deserted(folder / USED) as nobody:
+            parts = _parts(folder) if nobody else []
+            for part in sorted(parts, key=Path.is_dir):  # first the file that says that all is there
                 private.remove(part)
 
 
@@ -111,12 +114,13 @@ def _chats(project: Path) -> dict[Path, int]:
 
 
 def _remove_chats(project: Path) -> None:
-    from sera_cli.agents.talk.session import deserted
+    from sera_cli.agents.talk.session import LOCK
     from sera_cli.harness.sandbox.private import remove
+    from sera_cli.presence import deserted
 
     found = _chats(project)
     for folder in {part.parent for part in found}:
-        with deserted(folder) as nobody:
+        with deserted(folder / LOCK) as nobody:
             for part in found if nobody else ():
                 remove(part)
 

@@ -26,6 +26,9 @@ from sera_cli.harness.sandbox.private import remove
 from sera_cli.types import Value, digest
 
 MARKER = "made.json"
+USED = "used"
+"""Beside an environment, the file by which whoever uses it keeps it from being removed."""
+
 ROOM = 2 << 30
 """Bytes of free disk without which no environment is begun."""
 

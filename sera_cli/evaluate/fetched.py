@@ -5,15 +5,17 @@ Only where the network was allowed: the names of what it depends on then leave t
 
 import os
 import subprocess
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from weakref import finalize
 
 from sera_cli import store
 from sera_cli.config import home
 from sera_cli.errors import DataError
 from sera_cli.evaluate import building, repositories
 from sera_cli.evaluate.building import FOUND
-from sera_cli.evaluate.environments import alone
+from sera_cli.evaluate.environments import USED, alone
 from sera_cli.evaluate.instance import InstallConfig, Instance
 from sera_cli.evaluate.local import LocalPlace
 from sera_cli.evaluate.places import Unprepared
@@ -22,6 +24,7 @@ from sera_cli.export import export
 from sera_cli.git import Checkout, tracked
 from sera_cli.harness.sandbox import PLAIN, ROOT, Sandbox, Shown, Terms, bubblewrap
 from sera_cli.harness.sandbox.private import private_folder, remove
+from sera_cli.presence import attended
 from sera_cli.types import digest
 
 SECONDS = 1800.0
@@ -57,6 +60,8 @@ class FetchedPlace:
         self._terms, self._offline = terms, offline
         self._cache = (cache or home("cache")) / "evaluate" / "fetched"
         self._known: dict[str, LocalPlace] = {}
+        self._uses = ExitStack()
+        finalize(self, self._uses.close)
 
     def prepare(self, instance: Instance) -> str:
         return self._local(instance).prepare(instance)
@@ -78,13 +83,20 @@ class FetchedPlace:
         wanted = digest([config.language, config.install, ground.digest, locks, instance.repo], 16)
         if wanted not in self._known:
             if config.install:
-                fetch(config, checkout, self._cache / wanted, self._terms, offline=self._offline)
+                self._have(config, checkout, self._cache / wanted)
                 ground = found(config.language, ground, self._cache / wanted / "env")
             self._known[wanted] = LocalPlace(
                 self._repository, ground.model_copy(update={"digest": wanted}), self._scratch / wanted,
                 setup=self._setup, sandbox="bubblewrap", terms=self._terms,
             )  # fmt: skip
         return self._known[wanted]
+
+    def _have(self, config: InstallConfig, checkout: Checkout, folder: Path) -> None:
+        """Fetches what is not there; what there is stays as long as this place does."""
+        with ExitStack() as stack:
+            stack.enter_context(attended(folder / USED))
+            fetch(config, checkout, folder, self._terms, offline=self._offline)
+            self._uses.enter_context(stack.pop_all())
 
 
 def fetch(config: InstallConfig, checkout: Checkout, folder: Path, terms: Terms, *, offline: bool = False) -> None:

@@ -2,9 +2,10 @@
 
 import os
 import shutil
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import partial
 from pathlib import Path
+from weakref import finalize
 
 from sera_cli import ignore
 from sera_cli.config import home
@@ -21,11 +22,13 @@ from sera_cli.git import Checkout
 from sera_cli.harness.sandbox import PLAIN, Sandbox, Terms, bubblewrap
 from sera_cli.harness.sandbox.bubblewrap import BubblewrapSandbox
 from sera_cli.harness.sandbox.copy import shared
+from sera_cli.presence import attended
 from sera_cli.types import digest
 
 
 class VenvPlace:
-    """A Place. `repos` holds the clones; environments and checkouts lie in the user's cache, or in `cache`.
+    """A Place. `repos` holds the clones; environments and checkouts lie in the user's cache, or in `cache`. The
+    environments that were asked for stay there as long as this does.
 
     With `newer`, where a Python of the version that is asked for is not on this machine, the next one is taken:
     validation tells whether that does. `offline` uses what was built before.
@@ -41,6 +44,8 @@ class VenvPlace:
         self._cache = (cache or home("cache")) / "evaluate"
         self._bases, self._shared = Bases(self._cache / "bases"), shared(terms)
         self._known: dict[str, Made | Unprepared] = {}
+        self._uses = ExitStack()
+        finalize(self, self._uses.close)
 
     def prepare(self, instance: Instance) -> str:
         specified, made = self._environment(instance)
@@ -93,7 +98,11 @@ class VenvPlace:
         found = pythons.python(specified.python, newer=self._newer)
         folder, checkout = self._folder(specified), self._checkout(instance)
         try:
-            return environments.environment(specified, found, checkout, folder, self._terms, offline=self._offline)
+            with ExitStack() as stack:
+                stack.enter_context(attended(folder / environments.USED))
+                made = environments.environment(specified, found, checkout, folder, self._terms, offline=self._offline)
+                self._uses.enter_context(stack.pop_all())
+                return made
         except DataError as error:
             raise Unprepared(f"{instance.instance_id}: {error}") from error
 

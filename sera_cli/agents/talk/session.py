@@ -4,17 +4,17 @@ A line is on disk before the next thing happens. What a crash left of a line is 
 their patches hold what the agent was not shown.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
+from sera_cli import presence
 from sera_cli.errors import ConfigError, DataError
 from sera_cli.types import Message, Usage, Value
 
@@ -88,26 +88,12 @@ class Session:
 @contextmanager
 def attended(folder: Path) -> Iterator[None]:
     """Keeps the conversations in a folder from being removed while somebody talks, however many do."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("a")
-    except OSError as error:
-        raise DataError(f"cannot be written ({error.strerror}); conversations are kept there", folder) from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        yield
-
-
-@contextmanager
-def deserted(folder: Path) -> Iterator[bool]:
-    """Whether nobody talks there; who begins to has to wait until this is left."""
-    with (folder / LOCK).open("a") as file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+            stack.enter_context(presence.attended(folder / LOCK))
+        except OSError as error:
+            raise DataError(f"cannot be written ({error.strerror}); conversations are kept there", folder) from error
+        yield
 
 
 def fresh(folder: Path, now: datetime) -> Session:

@@ -61,12 +61,6 @@ def leftovers(parent: Path | None = None) -> list[Path]:
     return [folder for name in (PREFIX, f".{PREFIX}") for folder in sorted(where.glob(f"{name}*")) if _left(folder)]
 
 
-def busy(parent: Path | None = None) -> list[Path]:
-    """The folders there, of this user, whose maker lives."""
-    where = Path(tempfile.gettempdir()) if parent is None else parent
-    return [folder for folder in sorted(where.glob(f"{PREFIX}*")) if _taken(folder)]
-
-
 def sweep(parent: Path | None = None) -> list[Path]:
     """Removes the leftovers, after what still runs in them, and says which are gone."""
     found = leftovers(parent)
@@ -84,15 +78,8 @@ def _tidied(parent: Path, _when: int) -> None:
     sweep(parent)
 
 
-def _taken(folder: Path) -> bool:
-    """Whether its maker, of this user, lives; one that goes meanwhile is nobody's."""
-    with suppress(FileNotFoundError, NotADirectoryError, PermissionError), (folder / "lock").open("rb") as file:
-        return os.fstat(file.fileno()).st_uid == os.geteuid() and not _left(folder)
-    return False
-
-
 def _left(folder: Path) -> bool:
-    with suppress(OSError), (folder / "lock").open("rb") as file:
+    with suppress(OSError), (folder / "lock").open("rb+") as file:  # NFS locks for one alone what can be written
         about = os.fstat(file.fileno())
         made = time() - about.st_mtime > SETTLED or not folder.name.startswith(".")
         if about.st_uid == os.geteuid() and made:

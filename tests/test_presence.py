@@ -1,0 +1,57 @@
+"""Whoever is at work in a folder is known to whoever would clear it away, also in another process."""
+
+import subprocess
+import sys
+from pathlib import Path
+from threading import Event, Thread
+
+from sera_cli.presence import attended, deserted
+
+OTHER = """
+import sys
+from pathlib import Path
+from sera_cli.presence import attended
+with attended(Path(sys.argv[1])):
+    print("there", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_folder_is_deserted_when_the_last_one_has_left(tmp_path: Path) -> None:
+    lock = tmp_path / "made" / "used"
+    with attended(lock):
+        with attended(lock), deserted(lock) as nobody:
+            assert not nobody
+        with deserted(lock) as nobody:
+            assert not nobody
+    with deserted(lock) as nobody:
+        assert nobody
+
+
+def test_whoever_is_killed_is_there_no_more(tmp_path: Path) -> None:
+    lock = tmp_path / "used"
+    other = subprocess.Popen([sys.executable, "-c", OTHER, lock], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdout and other.stdout.readline() == b"there\n"
+    with deserted(lock) as nobody:
+        assert not nobody
+    other.kill()
+    other.communicate()
+    with deserted(lock) as nobody:
+        assert nobody
+
+
+def test_whoever_comes_while_it_is_cleared_waits_for_that(tmp_path: Path) -> None:
+    lock, begun, order = tmp_path / "used", Event(), list[str]()
+
+    def come() -> None:
+        begun.set()
+        with attended(lock):
+            order.append("come")
+
+    with deserted(lock):
+        one = Thread(target=come)
+        one.start()
+        begun.wait()
+        order.append("cleared")
+    one.join()
+    assert order == ["cleared", "come"]
