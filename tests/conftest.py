@@ -71,3 +71,23 @@ def repository(tmp_path: Path) -> Callable[[dict[str, str]], Path]:
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A repository with two soft tasks: each wants one line appended to a.py."""
+    from sera_cli.cli.evaluation import soft
+    from sera_cli.evaluate.soft import Exam, write
+    from tests.past import git
+    from tests.rollouts import task
+
+    root = tmp_path / "shop"
+    root.mkdir()
+    (root / "a.py").write_text("x = 1\n")
+    commit(root)
+    head = git(root, "rev-parse", "HEAD")
+    write(soft.at(root), Exam(tasks=tuple(
+        task(f"t{n}", commit=head, function=f"f{n}", statement=f"append y = {n}", gold=f"+++ b/a.py\n+y = {n}\n")
+        for n in (1, 2)
+    ), about={"teacher": "glm", "commit": head}))  # fmt: skip
+    return root

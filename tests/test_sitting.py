@@ -18,7 +18,6 @@ from sera_cli.evaluate.soft import Exam, read, write
 from sera_cli.runs import Run, settle
 from sera_cli.types import Function, Trajectory
 from tests.chat_server import Answer, Body, completion, serving
-from tests.conftest import commit
 from tests.rollouts import rollout, task
 from tests.scripted import calls
 from tests.test_chat import CARD
@@ -35,21 +34,6 @@ def told(captured: Captured) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A repository with two soft tasks: each wants one line appended to a.py."""
-    root = tmp_path / "shop"
-    root.mkdir()
-    (root / "a.py").write_text("x = 1\n")
-    commit(root)
-    head = (root / ".git" / "refs" / "heads").iterdir().__next__().read_text().strip()
-    write(tasks.at(root), Exam(tasks=tuple(
-        task(f"t{n}", commit=head, function=f"f{n}", statement=f"append y = {n}", gold=f"+++ b/a.py\n+y = {n}\n")
-        for n in (1, 2)
-    ), about={"teacher": "glm", "commit": head}))  # fmt: skip
-    return root
-
-
 def pupil(body: Body) -> Answer:
     """Appends `y = 1` whatever it is asked, looks at its patch, and hands it in."""
     steps = sum(message["role"] == "assistant" for message in body["messages"])
@@ -61,11 +45,11 @@ SAID = ("--model", "openai:pupil", "--seeds", 2, "-j", 2)
 
 
 def test_a_model_is_scored_by_the_lines_it_finds_again_and_a_second_run_asks_nothing(
-    project: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    shop: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SERA_ROLLOUT_SANDBOX", "folder")
     with serving(pupil) as server:
-        words = ("eval", "-C", project, "--bench", "soft", *SAID, "--url", server.url)
+        words = ("eval", "-C", shop, "--bench", "soft", *SAID, "--url", server.url)
         assert sera(*words, "--json") == 0
         asked = len(server.asked)
         found = told(capsys)
@@ -77,7 +61,7 @@ def test_a_model_is_scored_by_the_lines_it_finds_again_and_a_second_run_asks_not
     assert "mean recall 50.0 %, 95 % interval over tasks " in screen.out
     assert "Recall is a proxy: " in screen.err
 
-    folder = next((project / ".sera" / "evals").iterdir())
+    folder = next((shop / ".sera" / "evals").iterdir())
     report = json.loads((folder / "report.json").read_text())
     assert (report["bench"], report["model"], report["score"]) == ("soft", "openai:pupil", "recall")
     assert {name: {seed: one["score"] for seed, one in row.items()} for name, row in report["results"].items()} == {
@@ -87,13 +71,13 @@ def test_a_model_is_scored_by_the_lines_it_finds_again_and_a_second_run_asks_not
 
 
 def test_a_narrower_second_look_takes_nothing_back(
-    project: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    shop: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SERA_ROLLOUT_SANDBOX", "folder")
     with serving(pupil) as server:
-        words = ("eval", "-C", project, "--bench", "soft", "--url", server.url, "--model", "openai:pupil", "--json")
+        words = ("eval", "-C", shop, "--bench", "soft", "--url", server.url, "--model", "openai:pupil", "--json")
         assert sera(*words, "--seeds", 2) == 0
-        file = next((project / ".sera" / "evals").iterdir()) / "report.json"
+        file = next((shop / ".sera" / "evals").iterdir()) / "report.json"
         whole = file.read_bytes()
         capsys.readouterr()
         assert sera(*words, "--limit", 1) == 0
@@ -101,14 +85,14 @@ def test_a_narrower_second_look_takes_nothing_back(
 
 
 def test_an_evaluation_that_was_cut_anywhere_ends_the_same(
-    project: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    shop: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SERA_ROLLOUT_SANDBOX", "folder")
     with serving(pupil) as server:
-        words = ("eval", "-C", project, "--bench", "soft", *SAID, "--url", server.url, "--json")
+        words = ("eval", "-C", shop, "--bench", "soft", *SAID, "--url", server.url, "--json")
         assert sera(*words) == 0
         whole = told(capsys)
-        file = next((project / ".sera" / "evals").iterdir()) / "solved.jsonl"
+        file = next((shop / ".sera" / "evals").iterdir()) / "solved.jsonl"
         rows = file.read_bytes().splitlines(keepends=True)
         file.write_bytes(b"".join(rows[:3]) + rows[3][:50])
         asked = len(server.asked)
@@ -119,51 +103,51 @@ def test_an_evaluation_that_was_cut_anywhere_ends_the_same(
 
 
 def test_a_server_that_is_gone_counts_for_nothing_and_ends_non_zero(
-    project: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    shop: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SERA_ROLLOUT_SANDBOX", "folder")
     with serving(lambda body: Answer(401, {"error": {"message": "no"}})) as server:
-        assert sera("eval", "-C", project, "--bench", "soft", *SAID, "--url", server.url) == 4
+        assert sera("eval", "-C", shop, "--bench", "soft", *SAID, "--url", server.url) == 4
     assert "error: " in capsys.readouterr().err
 
 
-def test_an_agent_is_not_asked_about_what_its_run_taught_it(project: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_an_agent_is_not_asked_about_what_its_run_taught_it(shop: Path, tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "weights").mkdir()
     registry.register(home("data"), CARD.model_copy(update={"data_digest": "its own"}), tmp_path / "weights")
     for name, data, heldout in (("its", "its own", True), ("another", "other", False)):
-        run = Run(folder=project / ".sera" / "runs" / name)
+        run = Run(folder=shop / ".sera" / "runs" / name)
         run.folder.mkdir(parents=True)
         settle(run, "train", {"data": data})
         plain = {"path": "a.py", "line": 1, "end_line": 2, "signature": "()"}
         store.write(run.functions, Function, [
             Function(id="1", name="f1", heldout=heldout, **plain), Function(id="2", name="f2", **plain)])
-    exam, _ = sitting._untaught(settled(Wanted(project, {}, bench="soft", agent="shop", seeds=2)))
+    exam, _ = sitting._untaught(settled(Wanted(shop, {}, bench="soft", agent="shop", seeds=2)))
     assert [(one.name, one.seed) for one in exam.todo] == [("t1", 0), ("t1", 1)]
     assert [one.instance_id for one in exam.instances] == ["t1"]
     assert "note: 1 task left out: rollouts that shop@1 learned from began there, or" in capsys.readouterr().err
 
 
-def test_an_agent_is_not_asked_for_a_change_that_its_run_saw_made_elsewhere(project: Path, tmp_path: Path) -> None:
+def test_an_agent_is_not_asked_for_a_change_that_its_run_saw_made_elsewhere(shop: Path, tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     registry.register(home("data"), CARD.model_copy(update={"data_digest": "its own"}), tmp_path / "weights")
-    run = Run(folder=project / ".sera" / "runs" / "its")
+    run = Run(folder=shop / ".sera" / "runs" / "its")
     run.folder.mkdir(parents=True)
     settle(run, "train", {"data": "its own"})
     store.write(run.reproduced, Trajectory, [rollout("r1", "+++ b/a.py\n+y = 2\n")])
-    exam, known = sitting._untaught(settled(Wanted(project, {}, bench="soft", agent="shop")))
+    exam, known = sitting._untaught(settled(Wanted(shop, {}, bench="soft", agent="shop")))
     assert [one.instance_id for one in exam.instances] == ["t1"]
     assert not known(exam.instances[0].row)
 
 
-def test_patches_cannot_be_graded_by_tests_that_are_not_there(project: Path, capsys: Captured) -> None:
-    assert sera("eval", "-C", project, "--bench", "soft", "--predictions", "gold") == 2
+def test_patches_cannot_be_graded_by_tests_that_are_not_there(shop: Path, capsys: Captured) -> None:
+    assert sera("eval", "-C", shop, "--bench", "soft", "--predictions", "gold") == 2
     assert "error: soft tasks have no tests to grade patches by" in capsys.readouterr().err
 
 
-def test_a_task_at_a_commit_that_is_not_there_is_one_line(project: Path, capsys: Captured) -> None:
-    write(tasks.at(project), Exam(tasks=(task("t1", commit="0" * 40, gold="+y\n"),), about={}))
-    assert sera("eval", "-C", project, "--bench", "soft", "--model", "rehearsal") == 2
-    told = f"error: soft tasks begin at commit 000000000000, which {project} does not have; fetch it"
+def test_a_task_at_a_commit_that_is_not_there_is_one_line(shop: Path, capsys: Captured) -> None:
+    write(tasks.at(shop), Exam(tasks=(task("t1", commit="0" * 40, gold="+y\n"),), about={}))
+    assert sera("eval", "-C", shop, "--bench", "soft", "--model", "rehearsal") == 2
+    told = f"error: soft tasks begin at commit 000000000000, which {shop} does not have; fetch it"
     assert capsys.readouterr().err.splitlines()[-1] == told
 
 
