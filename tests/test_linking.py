@@ -69,6 +69,19 @@ def test_go_calls_its_package_and_those_it_imports() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("source", "callees"), [
+    ("example.com/shop", ["shop.go::Sum"]), ("example.com/shop/v2", ["shop.go::Sum"]), ("shop", []),
+    ("example.com/shop/coin/v3", ["coin/coin.go::Sum"]), ("example.com/coin/v3", ["coin/coin.go::Sum"]),
+    ("example.com/till", []),
+])
+def test_go_imports_the_package_at_the_top_by_its_name_and_a_version_is_none(source: str, callees: list[str]) -> None:
+    assert links({
+        "shop.go": "package shop\nimport \"fmt\"\nfunc Sum(x int) int { return x + 1 }\n",
+        "coin/coin.go": "package coin\nfunc Sum(x int) int { return x + 2 }\n",
+        "till/till.go": f"package till\nimport s \"{source}\"\nfunc Close() {{ s.Sum(1) }}\n",
+    }) == ({"till/till.go::Close": callees} if callees else {})
+
+
 def test_c_surely_calls_a_function_of_any_file_unless_there_are_two() -> None:
     files = {"a.c": "int f(void) { return g() + h(); }", "b.c": "int g(void) { return 1; }"}
     assert links(files) == {"a.c::f": ["b.c::g"]}
@@ -124,6 +137,14 @@ def test_a_bare_name_that_only_another_file_has_may_be_its() -> None:
     (".cpp", "void *f() { return new B(1); }\nstruct B { B(int x) { y = x + 1; } };", "B.B"),
     (".php", "<?php function f() { return new B(1); }\nclass B { function __construct($x) { g($x); h(); } }",
      "B.__construct"),
+    (".php", "<?php class B { static function f() { return new static(1); } function __construct($x) { g($x); h(); } }",
+     "B.__construct"),
+    (".php", "<?php class B { static function f() { return new self; } function __construct($x) { g($x); h(); } }",
+     "B.__construct"),
+    (".php", "<?php function f() { return new \\A\\B(1); }\nclass B { function __construct($x) { g($x); h(); } }",
+     "B.__construct"),
+    (".rb", "class B\n  def self.f = new(1)\n  def initialize(x) = g(x + 1)\nend\n", "B.initialize"),
+    (".rb", "class B\n  def self.f = self.new(1)\n  def initialize(x) = g(x + 1)\nend\n", "B.initialize"),
     (".rb", "def f = B.new(1)\nclass B\n  def initialize(x) = g(x + 1)\nend\n", "B.initialize"),
 ])
 def test_what_makes_an_object_calls_what_its_type_makes_it_with(ending: str, text: str, callee: str) -> None:

@@ -101,6 +101,16 @@ def test_what_a_grammar_does_not_read_is_read_past_and_named_as_written(text: st
     assert reasons("context(of: Shop)\nfun total(count: Int) = count + 1\n", ".kt") == {"total": ""}
 
 
+@pytest.mark.parametrize("head", [
+    "class A\n  constructor(\n    private val n: Int,\n  ) : B() {",
+    "class A<T>\ninternal actual constructor(n: Int) {",
+    "class A\n@Inject @Named(\"a\")\nprivate constructor(n: Int) {",
+    "class A {\n  val n\n    @JvmName(\"m\")\n    get() = 1\n",
+])
+def test_what_stands_before_a_constructor_or_a_getter_in_a_line_of_its_own_breaks_no_class(head: str) -> None:
+    assert reasons(f"{head}\n  fun f(x: Int) = x + 1\n}}\n", ".kt") == {"A.f": ""}
+
+
 def test_functions_nested_fifty_deep_are_found_and_one_is_kept() -> None:
     text = "".join(f"function f{depth}(a) {{ if (a) return 1;\n" for depth in range(50)) + "}" * 50
     told = found(text)

@@ -13,8 +13,9 @@ from sys import intern
 
 from sera_cli.svg.found import Calls
 from sera_cli.svg.languages import LANGUAGES
-from sera_cli.svg.languages.language import SCOPE
+from sera_cli.svg.languages.language import OWN, SCOPE
 from sera_cli.svg.meaning import FEW, Targets
+from sera_cli.svg.syntax.caught import MAJOR
 
 _KNOWN = {language.name: language for language in LANGUAGES}
 _FAMILY = {"typescript": "javascript", "cpp": "c"}
@@ -60,7 +61,9 @@ class _Family:
         self.files = {file.path: file for file in files}
         self.named: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
         self.near: dict[str, list[str]] = {}
+        self.sources: dict[str, str] = {}
         self.folders: defaultdict[str, set[str]] = defaultdict(set)
+        self.roots = {file.imports.get(OWN) for file in files if _folder(file.path) == "."}
         for file in files:
             folder = _folder(file.path)
             self.folders[basename(folder)].add(folder)
@@ -99,7 +102,8 @@ class _Family:
         folder = _folder(file.path)
         if receiver in language.selves:
             own = f"{owner}.{callee}"
-            known = self._meant(("file", file.path, own), ("folder", folder, own))
+            made = _made(file, owner) if callee in (receiver, "new") else []
+            known = self._meant(("file", file.path, own), ("folder", folder, own), *made)
             return known or self._perhaps("method", name=callee)
         if source := file.imports.get(receiver or callee):
             return self._imported(file, source, callee)
@@ -107,7 +111,7 @@ class _Family:
             return self._of(file, receiver, callee)
         keys: list[tuple[str, ...]] = []
         if language.implicit and owner:
-            keys.append(("file", file.path, f"{owner}.{callee}"))
+            keys += [("file", file.path, f"{owner}.{callee}"), *(_made(file, owner) if callee == "new" else [])]
         keys.append(("file", file.path, callee))
         if language.reach != "file":
             keys.append(("folder", folder, callee) if language.reach == "folder" else ("repository", callee))
@@ -135,15 +139,33 @@ class _Family:
         return _few([place for kind in kinds for place in self.named.get((kind, name), ())], sure=False)
 
     def _imported(self, file: Calls, source: str, callee: str) -> Targets:
-        """What an import brings: of a file named relative to this one, or of a folder whose path ends the import's."""
+        """What an import brings: of a file named relative to this one, or of a folder whose path ends the import's, or
+        else of the repository's top, where the package has the import's last name.
+        """
         if source.startswith("."):
             if source not in self.near:
                 base = normpath(join(dirname(file.path), source))
                 places = (f"{stem}{ending}" for stem in (base, base.removesuffix(".js")) for ending in _ENDINGS)
                 self.near[source] = [place for place in places if place in self.files]
             return self._meant(*(("file", place, callee) for place in self.near[source])) or NOTHING
-        folders = [one for one in self.folders[source.rpartition("/")[2]] if f"/{source}".endswith(f"/{one}")]
-        return (self._meant(("folder", max(folders, key=len), callee)) if folders else None) or NOTHING
+        if source not in self.sources:
+            self.sources[source] = self._brought(source)
+        return self._meant(("folder", self.sources[source], callee)) or NOTHING
+
+    def _brought(self, source: str) -> str:
+        """The folder that an import means, or ""."""
+        plain = MAJOR.sub("", source)
+        for path in (source, plain):
+            folders = [one for one in self.folders[path.rpartition("/")[2]] if f"/{path}".endswith(f"/{one}")]
+            if folders:
+                return max(folders, key=len)
+        host, _, rest = plain.partition("/")
+        return "." if "." in host and rest.rpartition("/")[2] in self.roots else ""
+
+
+def _made(file: Calls, owner: str) -> list[tuple[str, ...]]:
+    """What makes an object of the type that calls."""
+    return [("file", file.path, f"{owner}.{maker}") for maker in _MAKERS]
 
 
 @lru_cache(1)

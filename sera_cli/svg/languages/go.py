@@ -23,6 +23,7 @@ GO = Language(
     (call_expression function: (identifier) @callee) @call
     (call_expression function: (selector_expression
       operand: (_) @receiver field: (field_identifier) @callee)) @call
+    (package_clause (package_identifier) @package)
     (import_spec name: (package_identifier)? @local path: (interpreted_string_literal) @source) @import
     [(if_statement) (for_statement) (expression_case) (type_case) (communication_case)] @branch
     (binary_expression operator: ["&&" "||"]) @branch

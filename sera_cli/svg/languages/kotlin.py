@@ -2,14 +2,18 @@
 
 from sera_cli.svg.languages.language import Language
 
+ALONE = rb"(?:(?<=[\w>]\n)|(?<=[\w>]\r\n))[ \t]*"
+MODIFIER = rb"(?:(?:@[\w.:]{1,80}(?:\([^()\n]{0,80}\))?|private|protected|internal|public|actual|expect)\s{1,80})"
 STUMBLES = (
     rb"(?P<word>[^\x00-\x7f]+)",
     rb"\b(?P<word>open|inner|data|value|sealed|inline|final|[gs]et|out)(?=[ \t]*(?:[-+*/]?=|[.\[,)]|(?:or|and|xor)\b))",
+    ALONE + MODIFIER + rb"{1,5}(?=constructor\b)",
+    ALONE + MODIFIER + rb"{1,5}(?=[gs]et\()",
     rb"(?m)^[ \t]*context\([^()\n]*\)",
     rb"(?P<end>[ \t])(?=\})",
 )
-"""Letters beyond ASCII; names that are keywords elsewhere; what a context gives; a body's end in the line of its last
-statement.
+"""Letters beyond ASCII; names that are keywords elsewhere; what stands in a line of its own before a first constructor,
+or before `get` and `set`; what a context gives; a body's end in the line of its last statement.
 """
 
 KOTLIN = Language(

@@ -8,6 +8,9 @@ SCOPE = "::"
 ANYTHING = "()"
 """Stands for the receiver of a call that is more than a name, or a parameter: of what type it is, nobody knows."""
 
+OWN = "."
+"""Stands among the imports of a file for the package that it is of."""
+
 
 class Language(NamedTuple):
     """How a language writes functions, and which of its files are tests or generated. Paths are matched with `/` first.
@@ -15,8 +18,9 @@ class Language(NamedTuple):
     `query` is in tree-sitter's own language. It captures `@function` and `@container` with their `@name` (of a method
     that stands outside its type the `@owner`, and as `@self` what it calls the object), `@call` with `@callee` and its
     `@receiver` (its `@scope` where that can only be a type or a module), `@import` with the `@local` name and the
-    `@source` it stands for, `@branch`, `@comment`, and as `@decoration` what may stand between a comment and its
-    function. A function's `@body` and `@parameters` are its fields of these names unless captured.
+    `@source` it stands for, the `@package` that the file is of, `@branch`, `@comment`, and as `@decoration` what may
+    stand between a comment and its function. A function's `@body` and `@parameters` are its fields of these names
+    unless captured.
     """
 
     name: str

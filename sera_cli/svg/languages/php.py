@@ -19,7 +19,7 @@ PHP = Language(
     (function_call_expression function: (name) @callee) @call
     (member_call_expression object: (_) @receiver name: (name) @callee) @call
     (scoped_call_expression scope: [(name) (relative_scope)] @scope name: (name) @callee) @call
-    (object_creation_expression (name) @scope @callee) @call
+    (object_creation_expression [(name) @scope @callee (qualified_name (name) @scope @callee .)]) @call
     [(if_statement) (else_if_clause) (for_statement) (foreach_statement) (while_statement) (do_statement)
      (case_statement) (match_conditional_expression) (catch_clause) (conditional_expression)] @branch
     (binary_expression operator: ["&&" "||" "??" "and" "or"]) @branch

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from time import thread_time
 from typing import TYPE_CHECKING, NamedTuple
 
-from sera_cli.svg.languages.language import ANYTHING, SCOPE, Language
+from sera_cli.svg.languages.language import ANYTHING, OWN, SCOPE, Language
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser, QueryCursor, Tree
@@ -34,7 +34,7 @@ ROW = 1000
 BARE = re.compile(r"^[\"'`]|[\"'`]$")
 """The quotes around a string."""
 
-_MAJOR = re.compile(r"[/.]v\d+$")
+MAJOR = re.compile(r"[/.]v\d+$")
 """The version at the end of an import's path, which is no part of the name it brings."""
 
 
@@ -133,10 +133,12 @@ def catch(content: bytes, language: Language, cursor: "QueryCursor", root: "Node
             case {"decoration": [node]}:
                 read.decorations[node.start_byte] = (node.end_byte, node.start_point.row)
                 _comment(read, node)
+            case {"package": [node]}:
+                read.imports[OWN] = text(read, node)
             case {"import": _, "source": [node]}:
                 source = BARE.sub("", text(read, node))
                 local = caught.get("local")
-                read.imports[text(read, local[0]) if local else _MAJOR.sub("", source).rpartition("/")[2]] = source
+                read.imports[text(read, local[0]) if local else MAJOR.sub("", source).rpartition("/")[2]] = source
     read.scopes.extend(sorted(scopes.values(), key=lambda one: (one.start, -one.end)))
     read.rows.update(one.node.start_point.row for one in read.scopes)
     return read

@@ -60,7 +60,7 @@ def _poor(parsed: Parsed) -> bool:
 
 def _blanked(content: bytes, language: Language) -> Parsed | None:
     """The tree with the blanks that leave the least broken."""
-    blanks: list[Callable[[bytes], bytes]] = [partial(re.sub, pattern, _blanks) for pattern in language.stumbles]
+    blanks: list[Callable[[bytes], bytes]] = [partial(re.compile(one).sub, _blanks) for one in language.stumbles]
     best = _parsed(conditions.live(content, language.never) if language.never else content, language)
     for blank in (*blanks, *([conditions.whole, conditions.bare] if language.never else [])):
         if not (best and _poor(best)):
