@@ -94,7 +94,7 @@ def _copy_objects(checkout: Checkout, part: Path, hidden: Collection[str]) -> No
     """
     apart = {*hidden, *(str(parent) for path in hidden for parent in PurePosixPath(path).parents)}
     wanted = set() if hidden else {line(checkout.root, "rev-parse", f"{checkout.commit}^{{tree}}")}
-    for mode, object_id, _, name in entries(checkout.root, checkout.commit, "-t"):
+    for mode, object_id, name in entries(checkout.root, checkout.commit, "-t"):
         if mode != SUBMODULE and decoded(name)[0] not in apart:
             wanted.add(object_id)
     pack = ("pack-objects", "--quiet", "--stdout", "--delta-base-offset", "--window=0", "--threads=1")

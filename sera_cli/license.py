@@ -2,7 +2,7 @@
 
 import re
 
-from sera_cli.git import Checkout, blobs, tracked
+from sera_cli.git import Checkout, blobs, sizes, tracked
 
 LARGEST = 200_000
 """Bytes of a file beyond which it is not one licence."""
@@ -30,12 +30,10 @@ BSD = "redistribution and use in source and binary forms"
 
 def license_of(checkout: Checkout) -> str:
     """The SPDX ids of the licence files at the top of the repository; empty when none is there or none is known."""
-    files = [
-        file.blob for file in tracked(checkout)
-        if re.match(r"(licen[sc]e|copying)[^/]*$", file.path, re.IGNORECASE)
-        and not file.symlink and file.size <= LARGEST
-    ]  # fmt: skip
-    found = {recognised(content.decode("utf-8", "replace")) for _, content in blobs(checkout, dict.fromkeys(files))}
+    named = re.compile(r"(licen[sc]e|copying)[^/]*$", re.IGNORECASE)
+    files = [file.blob for file in tracked(checkout) if named.match(file.path) and not file.symlink]
+    small = [blob for blob, size in sizes(checkout, files).items() if size <= LARGEST]
+    found = {recognised(content.decode("utf-8", "replace")) for _, content in blobs(checkout, small)}
     return ", ".join(sorted(found - {""}))
 
 

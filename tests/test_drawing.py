@@ -5,13 +5,14 @@ from xml.etree import ElementTree
 
 from sera_cli.svg.drawing import dot, graphml, near
 from sera_cli.svg.mine import Mined
+from sera_cli.svg.ties import Ties
 from sera_cli.types import Function
 
 
 def odd() -> Mined:
     one = Function(id="1", path='a"\\b<&>.js', name="f\x00", line=1, end_line=2, signature="f()", language="javascript")
-    callees = {(one.path, one.name): {"b.js::g": True}}
-    return Mined(functions=(one,), callees=callees, files=1, unreadable=(), missing={}, read=1, pages=())
+    ties = Ties({}, {one.path: {one.name: {"b.js::g": True}}})
+    return Mined(functions=(one,), ties=ties, files=1, unreadable=(), missing={}, read=1, pages=())
 
 
 def test_dot_quotes_what_would_end_a_name() -> None:
@@ -34,23 +35,23 @@ def test_graphml_is_xml_whatever_a_name_holds() -> None:
 
 def test_graphml_keeps_every_letter_that_xml_can_hold() -> None:
     one = odd().functions[0].model_copy(update={"path": "資料\u3000一\n二.js", "name": "\N{GRINNING FACE}\ufffe"})
-    root = ElementTree.fromstring(graphml(replace(odd(), functions=(one,), callees={})))
+    root = ElementTree.fromstring(graphml(replace(odd(), functions=(one,), ties=Ties({}, {}))))
     (node,) = root.iter("{http://graphml.graphdrawing.org/xmlns}node")
     assert node.get("id") == "資料\u3000一\n二.js::\N{GRINNING FACE}\N{REPLACEMENT CHARACTER}"
     assert node[0].text == "資料\u3000一\n二.js"
 
 
 def test_near_are_the_calls_of_and_to_what_is_there() -> None:
-    callees = {
-        ("a.js", "f"): {'a"\\b<&>.js::f\x00': False, "b.js::g": True}, ("b.js", "g"): {"c.js::h": True},
-        ('a"\\b<&>.js', "f\x00"): {"c.js::h": True},
+    links = {
+        "a.js": {"f": {'a"\\b<&>.js::f\x00': False, "b.js::g": True}}, "b.js": {"g": {"c.js::h": True}},
+        'a"\\b<&>.js': {"f\x00": {"c.js::h": True}},
     }
-    assert near(replace(odd(), callees=callees)).calls == (
+    assert near(replace(odd(), ties=Ties({}, links))).calls == (
         ('a"\\b<&>.js::f\x00', "c.js::h", True), ("a.js::f", 'a"\\b<&>.js::f\x00', False))
 
 
 def test_a_call_that_could_mean_several_is_dashed_and_says_so() -> None:
-    found = replace(odd(), functions=(), callees={("a.py", "f"): {"c.py::g": False, "b.py::g": True}})
+    found = replace(odd(), functions=(), ties=Ties({}, {"a.py": {"f": {"c.py::g": False, "b.py::g": True}}}))
     edges = [row for row in dot(found).splitlines() if "->" in row]
     assert edges == ['  "a.py::f" -> "b.py::g";', '  "a.py::f" -> "c.py::g" [style=dashed];']
     space = "{http://graphml.graphdrawing.org/xmlns}"

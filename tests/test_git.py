@@ -8,7 +8,7 @@ import pytest
 
 from sera_cli.errors import ConfigError, DataError, SeraError
 from sera_cli.export import export
-from sera_cli.git import Checkout, blobs, open_repository, tracked
+from sera_cli.git import Checkout, blobs, open_repository, sizes, tracked
 
 WHO = ("-c", "user.name=Ada", "-c", "user.email=ada@localhost", "-c", "init.defaultBranch=trunk")
 
@@ -139,10 +139,15 @@ def test_tracked_lists_files_as_committed(house: Path) -> None:
     (house / "pkg/b.py").chmod(0o755)
     commit(house, {})
     write(house, {"a.py": "changed\n", "new.py": ""})
-    files = [(file.path, file.size, file.mode, file.symlink) for file in tracked(open_repository(house))]
-    assert files == [
-        ("a.py", 6, "100644", False), ("link", 4, "120000", True), ("pkg/b.py", 6, "100755", False),
-    ]
+    checkout = open_repository(house)
+    files = [(file.path, file.mode, file.symlink) for file in tracked(checkout)]
+    assert files == [("a.py", "100644", False), ("link", "120000", True), ("pkg/b.py", "100755", False)]
+    assert [*sizes(checkout, [file.blob for file in tracked(checkout)]).values()] == [6, 4, 6]
+
+
+def test_a_blob_that_is_not_there_holds_nothing_to_count(house: Path) -> None:
+    checkout = open_repository(house)
+    assert (sizes(checkout, ["0" * 40]), sizes(checkout, [])) == ({"0" * 40: 0}, {})
 
 
 def test_odd_names_are_listed_whole(house: Path) -> None:
@@ -363,10 +368,12 @@ def test_what_is_read_is_what_an_independent_reader_finds(house: Path) -> None:
     sha = commit(house, odd)
     git(house, "gc", "-q")
     checkout = open_repository(house)
-    found = {file.path: (file.mode, file.blob, file.size) for file in tracked(checkout)}
-    contents = dict(blobs(checkout, [blob for _, blob, _ in found.values()]))
+    found = {file.path: (file.mode, file.blob) for file in tracked(checkout)}
+    contents = dict(blobs(checkout, [blob for _, blob in found.values()]))
+    held = sizes(checkout, contents)
     with Repo(house) as theirs:
         items = [item for item in theirs.commit(sha).tree.traverse() if item.type == "blob"]
-        assert found == {str(item.path): (f"{item.mode:o}", item.hexsha, item.size) for item in items}
+        assert found == {str(item.path): (f"{item.mode:o}", item.hexsha) for item in items}
+        assert held == {item.hexsha: item.size for item in items}
         assert contents == {item.hexsha: item.data_stream.read() for item in items}
     assert len(found) == 6

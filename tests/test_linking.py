@@ -17,8 +17,8 @@ def links(files: dict[str, str], *, sure: bool = True) -> dict[str, list[str]]:
         assert not isinstance(read, str)
         calls.append(read[1])
     found = {
-        "::".join(place): sorted(target for target, known in targets.items() if known is sure)
-        for place, targets in link(calls).items()
+        f"{path}::{name}": sorted(target for target, known in targets.items() if known is sure)
+        for path, own in link(calls).items() for name, targets in own.items()
     }
     return {caller: targets for caller, targets in found.items() if targets}
 

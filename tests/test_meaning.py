@@ -16,7 +16,7 @@ def links(files: dict[str, str], *, sure: bool = True) -> dict[str, set[str]]:
         modules.append(facts(path, source.tree, definitions(source.tree)))
     found = {
         f"{path}::{name}": {target for target, known in targets.items() if known is sure}
-        for (path, name), targets in link(modules).items()
+        for path, own in link(modules).items() for name, targets in own.items()
     }
     return {caller: targets for caller, targets in found.items() if targets}
 

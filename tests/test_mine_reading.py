@@ -32,17 +32,17 @@ def names(pages: Pages) -> list[tuple[str, str]]:
 
 
 def test_a_book_has_every_file_of_a_known_language_and_no_other(shop: Path) -> None:
-    pages, read = book(open_repository(shop), (), {}, None)
+    pages, read, _ = book(open_repository(shop), (), {}, None)
     assert names(pages) == [("src/a.py", "add"), ("src/b.py", "add"), ("web/c.js", "pick")]
     assert read == 3
-    assert [key.path for key in book(open_repository(shop), ["javascript"], {}, None)[0]] == ["web/c.js"]
+    assert [key.path for key in book(open_repository(shop), ["javascript"], {}, None).pages] == ["web/c.js"]
 
 
 def test_of_two_commits_only_what_changed_between_them_is_read_twice(shop: Path) -> None:
     commit(shop, {"web/c.js": JS.replace("pick", "choose"), "web/d.js": JS})
     every: Pages = {}
-    then, read_then = book(open_repository(shop, "HEAD~1"), (), every, None)
-    now, read_now = book(open_repository(shop), (), every, None)
+    then, read_then, _ = book(open_repository(shop, "HEAD~1"), (), every, None)
+    now, read_now, _ = book(open_repository(shop), (), every, None)
     assert (read_then, read_now) == (3, 2)
     assert names(now) == [("src/a.py", "add"), ("src/b.py", "add"), ("web/c.js", "choose"), ("web/d.js", "pick")]
     same = {key for key in now if key in then}
@@ -60,7 +60,7 @@ def test_a_blob_that_several_paths_share_is_taken_from_git_once(shop: Path, monk
 
     monkeypatch.setattr(reading, "blobs", noted)
     checkout = open_repository(shop)
-    pages, read = book(checkout, (), {}, None, processes=0)
+    pages, read, _ = book(checkout, (), {}, None, processes=0)
     held = {file.path: file.blob for file in tracked(checkout)}
     assert held["src/a.py"] == held["src/b.py"]
     assert sorted(asked) == sorted({held["src/a.py"], held["web/c.js"]})
@@ -73,18 +73,18 @@ def test_what_one_path_held_at_several_commits_are_several_pages(shop: Path) -> 
     commit(shop, {"web/c.js": JS.replace("pick", "choose")})
     commit(shop, {"web/c.js": JS})
     every: Pages = {}
-    counts = [book(open_repository(shop, rev), ["javascript"], every, None)[1] for rev in ("HEAD~2", "HEAD~1", "HEAD")]
-    assert counts == [1, 1, 0]
+    places = (open_repository(shop, rev) for rev in ("HEAD~2", "HEAD~1", "HEAD"))
+    assert [book(place, ["javascript"], every, None).read for place in places] == [1, 1, 0]
     assert names(every) == [("web/c.js", "choose"), ("web/c.js", "pick")]
 
 
 def test_what_the_memory_has_is_not_read_and_is_the_same(shop: Path, place: Path) -> None:
     first = book(open_repository(shop), (), {}, place)
     again = book(open_repository(shop), (), {}, place)
-    assert (first[1], again[1]) == (3, 0)
-    assert again[0] == first[0]
+    assert (first.read, again.read) == (3, 0)
+    assert again.pages == first.pages
     commit(shop, {"src/b.py": ADD.replace("add", "later")})
-    assert book(open_repository(shop), (), {}, place)[1] == 1
+    assert book(open_repository(shop), (), {}, place).read == 1
 
 
 def test_what_was_read_before_a_fault_is_remembered_batch_by_batch(
@@ -99,13 +99,13 @@ def test_what_was_read_before_a_fault_is_remembered_batch_by_batch(
         book(checkout, (), {}, place, processes=0)
     lost.parent.mkdir(exist_ok=True)
     (tmp_path / "lost").rename(lost)
-    assert book(checkout, (), {}, place, processes=0)[1] == 1
+    assert book(checkout, (), {}, place, processes=0).read == 1
 
 
 def test_what_is_no_file_to_read_has_a_page_that_says_so_and_is_not_read(shop: Path) -> None:
     (shop / "src" / "link.py").symlink_to("a.py")
     commit(shop, {"src/huge.py": b"#" * 1_000_001})
-    pages, read = book(open_repository(shop), (), {}, None)
+    pages, read, _ = book(open_repository(shop), (), {}, None)
     unread = {key.path: page.unreadable for key, page in pages.items() if page.unreadable}
     assert unread == {"src/link.py": "symlink", "src/huge.py": "larger than 1,000,000 bytes"}
     assert read == 3
@@ -113,7 +113,7 @@ def test_what_is_no_file_to_read_has_a_page_that_says_so_and_is_not_read(shop: P
 
 def test_what_is_hidden_is_read_but_nothing_in_it_is_one_to_start_from(shop: Path) -> None:
     (shop / ".seraignore").write_text("src/b.py\n")
-    pages, _ = book(open_repository(shop), (), {}, None)
+    pages = book(open_repository(shop), (), {}, None).pages
     assert names(pages) == [("src/a.py", "add"), ("web/c.js", "pick")]
     assert [(one.path, one.reason) for page in pages.values() for one in page.left] == [("src/b.py", ".seraignore")]
 
@@ -121,4 +121,5 @@ def test_what_is_hidden_is_read_but_nothing_in_it_is_one_to_start_from(shop: Pat
 def test_processes_beside_this_one_find_the_same(shop: Path) -> None:
     subprocess.run(["git", "-C", shop, "gc", "-q"], check=True)
     checkout = open_repository(shop)
-    assert book(checkout, (), {}, None, processes=2) == book(checkout, (), {}, None, processes=0)
+    beside, here = (book(checkout, (), {}, None, processes).pages for processes in (2, 0))
+    assert {key: page.starts for key, page in beside.items()} == {key: page.starts for key, page in here.items()}

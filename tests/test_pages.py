@@ -14,7 +14,7 @@ from sera_cli.errors import ConfigError, DataError
 from sera_cli.git import TrackedFile, open_repository
 from sera_cli.svg.found import LeftOut
 from sera_cli.svg.mine import mine
-from sera_cli.svg.pages import NAMES, heard, language_of, read, told, unread
+from sera_cli.svg.pages import NAMES, calls, heard, language_of, read, told, unread
 from tests.test_mine import ADD, commit, mined
 
 JS = "function f(a) {\n  return a ? 1 : 2;\n}\n"
@@ -40,9 +40,8 @@ def test_a_header_of_objective_c_is_no_broken_c() -> None:
 
 
 def test_what_is_no_file_to_read_is_said_why() -> None:
-    file = TrackedFile(path="a.js", blob="1", size=1_000_000, mode="100644")
+    file = TrackedFile(path="a.js", blob="1", mode="100644")
     assert unread(file) == ""
-    assert unread(file._replace(size=1_000_001)) == "larger than 1,000,000 bytes"
     assert unread(file._replace(mode="120000")) == "symlink"
     assert unread(file._replace(utf8=False)) == "path is not UTF-8"
 
@@ -133,7 +132,7 @@ def test_all_functions_of_a_file_are_kept_or_left_out() -> None:
     spans = {(one.name.rpartition(".")[2], one.line, one.end_line) for one in (*page.functions, *page.left)}
     walked = [node for node in ast.walk(ast.parse(content)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     assert spans == {(node.name, node.lineno, node.end_lineno) for node in walked}
-    assert len(page.starts) + len(page.out) == len(walked) > 100
+    assert len(page.starts) + len([*page.left]) == len(walked) > 100
 
 
 @pytest.mark.parametrize(("path", "text"), [
@@ -151,3 +150,20 @@ def test_a_page_gives_records_when_they_are_looked_at() -> None:
     assert [(one.id, one.path, one.name, one.language) for one in page.functions] == [
         ("02b854a2cf44", "a.py", "add", "python")]
     assert [*page.left] == [LeftOut("a.py", "g", 1, 1, "python", "trivial body")]
+    assert page.counts == (("trivial body", 1),)
+
+
+@pytest.mark.parametrize(("path", "text"), [
+    ("a.js", "import { b } from 'https://bot:Tr0ub4dor-x3@example.com/b.js';\nimport { c } from './c.js';\n"
+             "export function f(a) {\n  return a ? b(a) : c(a);\n}\n"),
+    ("a.go", 'package a\nimport (\n  c "./c.js"\n  b "bot:Tr0ub4dor-x3@example.com/b"\n)\n'
+             "func F(x int) int {\n  b.G(x)\n  return c.H(x)\n}\n"),
+])  # fmt: skip
+def test_an_address_that_holds_a_secret_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, text: str
+) -> None:
+    monkeypatch.setenv("SERA_HOME", str(tmp_path))
+    page = read(path, text.encode(), "")
+    (found,) = calls([page])
+    assert {place for name, place in found.imports.items() if name != "."} == {"./c.js"}
+    assert b"Tr0ub4dor" not in told(page)

@@ -13,6 +13,7 @@ import pytest
 from sera_cli.git import Checkout, open_repository, tracked
 from sera_cli.redact import restore
 from sera_cli.svg import workers
+from sera_cli.svg.found import LeftOut
 from sera_cli.svg.memory import Key
 from sera_cli.svg.mine import mine
 from sera_cli.svg.pages import Page, calls, heard, modules, read
@@ -48,9 +49,11 @@ def keys(here: Checkout) -> list[Key]:
     return [Key(file.path, file.blob, "") for file in tracked(here)]
 
 
-def said(page: Page) -> Page:
-    """A page without who calls whom, which each process writes down in an order of its own."""
-    return page._replace(links=b"")
+def said(page: Page) -> tuple[Page, list[LeftOut]]:
+    """A page without who calls whom, which each process writes down in an order of its own, and with what is left out,
+    which each writes down in bytes of its own.
+    """
+    return page._replace(links=b"", out=b""), [*page.left]
 
 
 def ending(here: Checkout, folder: Path, how: str) -> tuple[str, ...]:
@@ -95,7 +98,7 @@ def test_many_names_make_a_chunk_too() -> None:
 
 def test_a_worker_that_is_killed_costs_no_file(shop: Checkout) -> None:
     todo = [[key] for key in keys(shop)]
-    found: dict[Key, Page] = {}
+    found: dict[Key, tuple[Page, list[LeftOut]]] = {}
     for key, answer in answers(shop, iter(todo), 1):
         assert isinstance(answer, bytes) and key not in found
         if not found:
@@ -163,7 +166,7 @@ def test_whoever_is_stopped_leaves_no_worker(shop: Checkout, how: signal.Signals
 
 def test_a_book_is_the_same_in_any_number_of_hands(shop: Checkout) -> None:
     books = [book(shop, (), {}, None, count) for count in (0, 1, 4)]
-    assert [count for _, count in books] == [8, 8, 8]
-    heads = [{key: said(page) for key, page in pages.items()} for pages, _ in books]
-    links = [[[*modules(pages.values())], [*calls(pages.values())]] for pages, _ in books]
+    assert [one.read for one in books] == [8, 8, 8]
+    heads = [{key: said(page) for key, page in one.pages.items()} for one in books]
+    links = [[[*modules(one.pages.values())], [*calls(one.pages.values())]] for one in books]
     assert heads[0] == heads[1] == heads[2] and links[0] == links[1] == links[2]

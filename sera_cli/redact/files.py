@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sera_cli import ignore
-from sera_cli.git import Checkout, TrackedFile, blobs, tracked
+from sera_cli.git import Checkout, blobs, sizes, tracked
 from sera_cli.redact import tokens
 
 LARGEST = 200_000
@@ -20,9 +20,10 @@ def texts(checkouts: Iterable[Checkout]) -> Iterator[str]:
     seen: set[str] = set()
     for checkout in checkouts:
         hidden = ignore.hidden(checkout)
-        new = sorted({file.blob for file in tracked(checkout) if _is_small(file) and file.path not in hidden} - seen)
+        files = (file for file in tracked(checkout) if not file.symlink and file.path not in hidden)
+        new = sorted({file.blob for file in files} - seen)
         seen.update(new)
-        for _, content in blobs(checkout, new):
+        for _, content in blobs(checkout, [blob for blob, size in sizes(checkout, new).items() if 0 < size <= LARGEST]):
             if b"\0" not in content[:TOLD_APART]:
                 yield content.decode("utf-8", "replace")
 
@@ -35,7 +36,3 @@ def counted(files: Iterable[Path]) -> dict[str, int]:
             with path.open("rb") as lines:
                 found.update(*(tokens(line.decode("utf-8", "replace")) for line in lines if b"[redacted:" in line))
     return dict(sorted(Counter(token.split(":")[1] for token in found).items()))
-
-
-def _is_small(file: TrackedFile) -> bool:
-    return 0 < file.size <= LARGEST and not file.symlink

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from xml.sax.saxutils import quoteattr
 
+from sera_cli.svg.meaning import Links
 from sera_cli.svg.mine import Mined
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -42,11 +43,12 @@ def graphml(found: Mined) -> str:
 def near(found: Mined) -> Mined:
     """The same with no calls but those of and to its functions: of a part of a repository, what is around that."""
     own = {f"{one.path}::{one.name}" for one in found.functions}
-    callees = {
-        (path, name): some if f"{path}::{name}" in own else {one: sure for one, sure in some.items() if one in own}
-        for (path, name), some in found.callees.items()
-    }
-    return replace(found, callees=callees)
+    links: Links = {}
+    for path, called in found.ties.links.items():
+        for name, some in called.items():
+            kept = some if f"{path}::{name}" in own else {one: sure for one, sure in some.items() if one in own}
+            links.setdefault(path, {})[name] = kept
+    return replace(found, ties=replace(found.ties, told=links))
 
 
 def _nodes(found: Mined) -> Iterator[tuple[str, dict[str, str]]]:

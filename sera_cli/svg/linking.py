@@ -14,7 +14,7 @@ from sys import intern
 from sera_cli.svg.found import Calls
 from sera_cli.svg.languages import LANGUAGES
 from sera_cli.svg.languages.language import OWN, SCOPE
-from sera_cli.svg.meaning import FEW, Targets
+from sera_cli.svg.meaning import FEW, Links, Targets
 from sera_cli.svg.syntax.caught import MAJOR
 
 _KNOWN = {language.name: language for language in LANGUAGES}
@@ -41,16 +41,19 @@ _MAKERS = ("constructor", "__construct", "initialize", "init")
 NOTHING: Targets = ((), False)
 
 
-def link(files: Iterable[Calls]) -> dict[tuple[str, str], dict[str, bool]]:
-    """The callees of each function that has some, as `path::name`, and whether each is sure: the one function that is
-    meant, not one of a few that may be. Calls of itself are left out.
-    """
+def family(language: str) -> str:
+    """The language as one of which those count that call one another."""
+    return _FAMILY.get(language, language)
+
+
+def link(files: Iterable[Calls]) -> Links:
+    """The callees of all functions that have some. Calls of itself are left out."""
     families: defaultdict[str, list[Calls]] = defaultdict(list)
     for file in files:
-        families[_FAMILY.get(file.language, file.language)].append(file)
-    links: dict[tuple[str, str], dict[str, bool]] = {}
-    for family in families.values():
-        links |= _Family(family).links()
+        families[family(file.language)].append(file)
+    links: Links = {}
+    for some in families.values():
+        links |= _Family(some).links()
     return links
 
 
@@ -78,10 +81,11 @@ class _Family:
         self.named["member", owner.rpartition(".")[2], bare].append(place)
         self.named["method" if owner else "repository", bare].append(place)
 
-    def links(self) -> dict[tuple[str, str], dict[str, bool]]:
-        found: dict[tuple[str, str], dict[str, bool]] = {}
+    def links(self) -> Links:
+        found: Links = {}
         for file in self.files.values():
             self.near = {}
+            own_calls: dict[str, dict[str, bool]] = {}
             for name, calls in file.bodies.items():
                 own, called = f"{file.path}::{name}", dict[str, bool]()
                 owner = name.rpartition(".")[0]
@@ -91,7 +95,9 @@ class _Family:
                         if target != own:
                             called[target] = sure or called.get(target, False)
                 if called:
-                    found[file.path, name] = called
+                    own_calls[name] = called
+            if own_calls:
+                found[file.path] = own_calls
         return found
 
     def _targets(self, file: Calls, owner: str, receiver: str, callee: str) -> Targets:

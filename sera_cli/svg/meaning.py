@@ -6,7 +6,7 @@ object to each class's of that name; these are not sure. What could mean more th
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from posixpath import dirname
 from sys import intern
 from typing import NamedTuple
@@ -18,6 +18,9 @@ FEW = 5
 
 Targets = tuple[Collection[str], bool]
 """Functions that a call may mean, as `path::name`, and whether it is surely the one."""
+
+Links = dict[str, dict[str, dict[str, bool]]]
+"""By path and name of who calls: the functions called, as `path::name`, and whether each is surely meant."""
 
 Seen = set[tuple[str, str]]
 """The classes whose bases one search has gone through: bases may go in circles, also through one another's members."""
@@ -31,58 +34,92 @@ class Meaning(NamedTuple):
     name: str = ""
 
 
-def link(modules: Iterable[Module]) -> dict[tuple[str, str], dict[str, bool]]:
-    """The callees of each function that has some, as `path::name`, by `(path, name)`, and whether each is sure: the one
-    function that is meant, not one of a few that may be. Calls of itself are left out.
+def link(modules: Collection[Module]) -> Links:
+    """The callees of all functions that have some. Calls of itself are left out."""
+    heard = {module.path: module for module in modules}
+    return relink(heard, places(heard), heard.__getitem__, methods(modules))
+
+
+def relink(
+    changed: Container[str], paths: Mapping[str, str], hear: Callable[[str], Module], named: Mapping[str, Sequence[str]]
+) -> Links:
+    """The callees of the functions in the `changed` files. `paths` are those of all files by their `places`, `named`
+    the `methods` of all; of the other files only those are heard that a name leads to.
     """
-    return _Repository(modules).links()
+    return _Repository(paths, hear, named).links(changed)
+
+
+def places(paths: Iterable[str]) -> dict[str, str]:
+    """Files by how imports name them: their paths without `.py` and `/__init__`, as `src/flask/app`."""
+    return {path.removesuffix(".py").removesuffix("/__init__"): path for path in paths}
+
+
+def methods(modules: Iterable[Module]) -> dict[str, list[str]]:
+    """All methods by their last name, as `path::name`."""
+    known: defaultdict[str, list[str]] = defaultdict(list)
+    for module in modules:
+        for body in module.bodies:
+            name = body.name.rpartition(".")[2]
+            if body.owner and name not in EVERYDAY:
+                known[name].append(intern(f"{module.path}::{body.name}"))
+    return known
+
+
+class _Modules(dict[str, Module]):
+    """Modules by their places, each asked for when it is first looked into."""
+
+    def __init__(self, paths: Mapping[str, str], hear: Callable[[str], Module]) -> None:
+        self._paths, self._hear = paths, hear
+
+    def __missing__(self, place: str) -> Module:
+        self[place] = self._hear(self._paths[place])
+        return self[place]
 
 
 class _Repository:
-    """Looks names up across files. A place is a path without `.py` and `/__init__`: `src/flask/app`."""
+    """Looks names up across files."""
 
-    def __init__(self, modules: Iterable[Module]) -> None:
-        self.modules = {_place(module.path): module for module in modules}
+    def __init__(
+        self, paths: Mapping[str, str], hear: Callable[[str], Module], named: Mapping[str, Sequence[str]]
+    ) -> None:
+        self.paths = paths
+        self.modules = _Modules(self.paths, hear)
         self.folders = {"."}
-        for place in self.modules:
+        for place in self.paths:
             while (place := dirname(place)) and place not in self.folders:
                 self.folders.add(place)
         self.tops: defaultdict[str, set[str]] = defaultdict(set)
-        packages = {place for place, module in self.modules.items() if module.path.endswith("__init__.py")}
-        for place in {*self.modules, *self.folders} - {"."}:
+        packages = {place for place, path in self.paths.items() if path.endswith("__init__.py")}
+        for place in {*self.paths, *self.folders} - {"."}:
             *above, name = place.split("/")
             inside = any("/".join(above[:depth]) in packages for depth in range(1, len(above) + 1))
             if above in ([], ["src"], ["lib"]) or (place in packages and not inside):
                 self.tops[name].add(place)
-        self.methods = self._methods()
+        self.methods = {name: known for name, known in named.items() if len(known) <= FEW}
         self.attributes: dict[tuple[str, str, int], Meaning | None] = {}
         self.located: dict[tuple[str, str, int], list[str]] = {}
         self.bases: dict[tuple[str, str], Meaning | None] = {}
         self.members: dict[tuple[str, str, str], Meaning | None] = {}
 
-    def _methods(self) -> dict[str, list[str]]:
-        """The methods by each name that only a few have, as `path::name`."""
-        methods: defaultdict[str, list[str]] = defaultdict(list)
-        for module in self.modules.values():
-            for body in module.bodies:
-                name = body.name.rpartition(".")[2]
-                if body.owner and name not in EVERYDAY:
-                    methods[name].append(intern(f"{module.path}::{body.name}"))
-        return {name: known for name, known in methods.items() if len(known) <= FEW}
-
-    def links(self) -> dict[tuple[str, str], dict[str, bool]]:
-        found: dict[tuple[str, str], dict[str, bool]] = {}
-        for place, module in self.modules.items():
+    def links(self, files: Container[str]) -> Links:
+        """Those of some files."""
+        found: Links = {}
+        for place, path in self.paths.items():
+            if path not in files:
+                continue
             shared: dict[Chain, Targets] = {}
-            for body in module.bodies:
-                own, called = f"{module.path}::{body.name}", found.get((module.path, body.name), {})
+            own_calls: dict[str, dict[str, bool]] = {}
+            for body in self.modules[place].bodies:
+                own, called = f"{path}::{body.name}", own_calls.get(body.name, {})
                 for chain in body.calls:
                     targets, sure = self._targets(place, body, chain, shared)
                     for target in targets:
                         if target != own:
                             called[target] = sure or called.get(target, False)
                 if called:
-                    found[module.path, body.name] = called
+                    own_calls[body.name] = called
+            if own_calls:
+                found[path] = own_calls
         return found
 
     def _targets(self, place: str, body: Body, chain: Chain, shared: dict[Chain, Targets]) -> Targets:
@@ -121,7 +158,7 @@ class _Repository:
         if meaning and meaning.kind == "class":
             meaning = self._member(meaning.place, meaning.name, "__init__", set())
         if meaning and meaning.kind == "def":
-            return intern(f"{self.modules[meaning.place].path}::{meaning.name}")
+            return intern(f"{self.paths[meaning.place]}::{meaning.name}")
         return ""
 
     def _possible(self, place: str, body: Body, chain: Chain) -> Collection[str]:
@@ -169,9 +206,9 @@ class _Repository:
 
     def _global(self, place: str, name: str, depth: int) -> Meaning | None:
         """What a top-level name of a module stands for. Imports of imports are followed a few times, not for ever."""
-        module = self.modules.get(place)
-        if module is None or depth > 8:
+        if place not in self.paths or depth > 8:
             return None
+        module = self.modules[place]
         if name in module.values:
             return Meaning("value", place, name)
         said = self._said(module, name)
@@ -190,7 +227,7 @@ class _Repository:
         key = (place, name, depth)
         if key not in self.attributes:
             inner = f"{place}/{name}"
-            module = Meaning("module", inner) if inner in self.modules or inner in self.folders else None
+            module = Meaning("module", inner) if inner in self.paths or inner in self.folders else None
             if module is None and not self._tells(place, name):
                 return None
             known = self._global(place, name, depth + 1)
@@ -199,8 +236,10 @@ class _Repository:
 
     def _tells(self, place: str, name: str) -> bool:
         """Whether a module may say what a name stands for."""
-        module = self.modules.get(place)
-        return module is not None and (name in module.names or name in module.values or "*" in module.names)
+        if place not in self.paths:
+            return False
+        module = self.modules[place]
+        return name in module.names or name in module.values or "*" in module.names
 
     def _imported(self, place: str, source: Import, depth: int) -> Meaning | None:
         target = self._location(place, source)
@@ -219,11 +258,11 @@ class _Repository:
         if key not in self.located:
             parts = [part for part in source.module.split(".") if part]
             if source.level:
-                package = self.modules[place].path.split("/")[: -source.level]
+                package = self.paths[place].split("/")[: -source.level]
                 bases = ["/".join([*package, *parts])]
             else:
                 bases = ["/".join([top, *parts[1:]]) for top in self.tops.get(parts[0], ())]
-            self.located[key] = [base for base in bases if base in self.modules or base in self.folders]
+            self.located[key] = [base for base in bases if base in self.paths or base in self.folders]
         return self.located[key]
 
     def _member(self, place: str, owner: str, name: str, seen: Seen) -> Meaning | None:
@@ -254,7 +293,3 @@ class _Repository:
             if parent and parent.kind == "class" and (found := self._member(parent.place, parent.name, name, seen)):
                 return found
         return None
-
-
-def _place(path: str) -> str:
-    return path.removesuffix(".py").removesuffix("/__init__")

@@ -1,8 +1,8 @@
 """Remembers what files hold: one that was read once is not read again, at whatever commit it is met.
 
 The memory is one SQLite file, for its owner's eyes alone: it tells names, heads and first lines of documentation of the
-code that was read, and of tests digests of their words, but keeps no page in which a secret was found. Whatever is
-wrong with it, files are read anew.
+code that was read, and of tests digests of their words, but keeps no page in which a secret was found. Beside pages it
+has notes of whole repositories. Whatever is wrong with it, files are read anew.
 """
 
 import hmac
@@ -10,7 +10,7 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cache
 from hashlib import sha256
@@ -26,6 +26,9 @@ from sera_cli.svg.pages import Page, heard
 
 MOST = 500_000_000
 """Bytes of pages beyond which those go that were not asked for the longest."""
+
+LARGEST = 100_000_000
+"""Bytes of a note beyond which it is not worth its room."""
 
 PATIENCE = 5
 """Seconds to wait for another process that writes; longer ones are not worth it."""
@@ -57,20 +60,36 @@ class Key(NamedTuple):
 def recall(place: Path, keys: Collection[Key]) -> dict[Key, Page]:
     """The pages that the memory at `place` has of these, as this reader made them, and only whole ones."""
     names = {_name(key): key for key in keys}
-    rows = _within(place, lambda base: list(_found(base, names)), default=list[Row]())
-    secrets = [value.encode("utf-8", "surrogatepass") for value in known()]
-    key = machine_key()
-    pages: dict[Key, Page] = {}
-    for name, seal, told in rows:
-        if seal == _seal(key, name, told) and not any(secret in told for secret in secrets):
-            pages[names[name]] = heard(told)
-    return pages
+    return {names[name]: heard(told) for name, told in _whole(place, names)}
 
 
 def remember(place: Path, pages: Mapping[Key, bytes]) -> None:
     """Adds pages, as bytes, to the memory."""
+    _write(place, ((_name(key), told) for key, told in pages.items()))
+
+
+def noted(place: Path, about: Sequence[str]) -> bytes:
+    """What this reader noted of something else than a page; nothing where that is not whole."""
+    return next((told for _, told in _whole(place, [_name(about)])), b"")
+
+
+def note(place: Path, about: Sequence[str], told: bytes) -> None:
+    """Notes it, unless it is more than a database should hold in one place."""
+    if len(told) < LARGEST:
+        _write(place, [(_name(about), told)])
+
+
+def _whole(place: Path, names: Collection[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Those of the rows that this machine wrote, and that hold nothing that is known to be secret now."""
+    secrets = [value.encode("utf-8", "surrogatepass") for value in known()]
     key = machine_key()
-    named = ((_name(one), told) for one, told in pages.items())
+    for name, seal, told in _within(place, lambda base: list(_found(base, names)), default=list[Row]()):
+        if seal == _seal(key, name, told) and not (secrets and any(secret in told for secret in secrets)):
+            yield name, told
+
+
+def _write(place: Path, named: Iterable[tuple[bytes, bytes]]) -> None:
+    key = machine_key()
     rows = ((name, _seal(key, name, told), told) for name, told in named)
     _within(place, lambda base: _add(base, rows), default=None)
 
@@ -117,8 +136,8 @@ def _within(place: Path, work: Callable[[sqlite3.Connection], Given], *, default
         return default
 
 
-def _name(key: Key) -> bytes:
-    return sha256("\0".join((_reader(), *key)).encode("utf-8", "surrogatepass")).digest()[:16]
+def _name(about: Sequence[str]) -> bytes:
+    return sha256("\0".join((_reader(), *about)).encode("utf-8", "surrogatepass")).digest()[:16]
 
 
 def _seal(key: bytes, name: bytes, told: bytes) -> bytes:

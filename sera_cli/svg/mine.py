@@ -9,21 +9,16 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from random import Random
-from sys import intern
 
 from sera_cli.errors import ConfigError, DataError
 from sera_cli.git import Checkout
-from sera_cli.svg import linking, meaning
 from sera_cli.svg.found import LeftOut
-from sera_cli.svg.functions import Drawn, Functions, Known
-from sera_cli.svg.pages import NAMES, Page, calls, modules
-from sera_cli.svg.reading import Pages, book
+from sera_cli.svg.functions import Drawn, Functions
+from sera_cli.svg.pages import NAMES, Page
+from sera_cli.svg.reading import Book, Pages, book
 from sera_cli.svg.syntax.caught import INSTALL
-from sera_cli.svg.testing import mentioned
+from sera_cli.svg.ties import Ties, ties
 from sera_cli.types import Function, seed_of
-
-NEIGHBOURS = 20
-"""How many callers and callees of a function are kept: sure ones first, in order of their names."""
 
 HELDOUT = 5
 """Functions in a hundred that no trajectory starts from, unless told otherwise: they are kept for evaluation."""
@@ -33,15 +28,15 @@ HELDOUT = 5
 class Mined:
     """What was found on all `pages`: the functions kept, in order of path and line, and those `left` out.
 
-    `skipped` counts the latter by reason. `callees` are those of each function by path and name, as `path::name` with
-    whether that is the one function meant as far as names tell, or one of a few that may be; `calls` are all of these
-    in order, with who calls as `path::name` first. `files` counts the files of known languages at the commit in use;
-    `unreadable` names the files and submodules not looked into, `missing` counts the files of each language whose
-    grammar is not installed. `read` counts the files that had to be read: those not remembered.
+    `skipped` counts the latter by reason. `ties` tell who calls whom; `calls` are all of these in order: who calls and
+    who is called, as `path::name`, and whether that is the one function meant as far as names tell, or one of a few
+    that may be. `files` counts the files of known languages at the commit in use; `unreadable` names the files and
+    submodules not looked into, `missing` counts the files of each language whose grammar is not installed. `read`
+    counts the files that had to be read: those not remembered.
     """
 
     functions: Sequence[Function]
-    callees: Mapping[tuple[str, str], Mapping[str, bool]]
+    ties: Ties
     files: int
     unreadable: tuple[tuple[str, str], ...]
     missing: dict[str, int]
@@ -58,12 +53,9 @@ class Mined:
 
     @cached_property
     def calls(self) -> tuple[tuple[str, str, bool], ...]:
-        edges = self.callees.items()
-        return tuple(sorted((f"{path}::{name}", *one) for (path, name), some in edges for one in some.items()))
-
-
-_Calls = tuple[dict[tuple[str, str], dict[str, bool]], Mapping[str, dict[str, bool]]]
-"""Callees by path and name, and callers by `path::name`; each with whether it is sure."""
+        edges = ((path, name, one) for path, own in self.ties.links.items() for name, some in own.items()
+                 for one in some.items())
+        return tuple(sorted((f"{path}::{name}", *one) for path, name, one in edges))
 
 
 def mine(
@@ -85,33 +77,28 @@ def mine(
     with uncollected():
         pages: Pages = {}
         places = [at(checkout, commit) for commit in commits or (checkout.commit,)]
-        read = {place.commit: book(place, languages, pages, memory, processes) for place in places}
-        books = {commit: found for commit, (found, _) in read.items()}
-        if not books[checkout.commit]:
+        books = {place.commit: book(place, languages, pages, memory, processes) for place in places}
+        now = books[checkout.commit]
+        if not now.pages:
             what = f"no {' or '.join(languages)} file" if languages else "no code that can be mined"
             raise DataError(f"{what} at commit {checkout.commit[:12]}; name a repository with some", checkout.root)
+        about = (str(checkout.root), *sorted(languages)) if len(books) == 1 else ()
+        tied = {
+            commit: ties(one.pages, memory if about else None, about, keep=one.harmless)
+            for commit, one in books.items()
+        }  # fmt: skip
         unreadable, missing = _unread(checkout, pages)
-        drawn = _focused(_drawn(books, seed), focus)
+        drawn = _focused(_drawn(books, tied, seed), focus)
         if not drawn and not empty:
             raise DataError(_nothing_left(skipped(pages.values()), unreadable, missing), checkout.root)
-        calls = {commit: _calls(found.values()) for commit, found in books.items()}
-        marks = {page.path: page.marks for page in books[checkout.commit].values() if page.marks}
-        tests = mentioned(marks, [one.start for one in drawn])
         apart = _held_out(drawn, seed, heldout, whole_names=len(books) > 1)
-        days = ages or {}
-        known = [
-            Known(
-                *_neighbours(one, calls[one.commit]), tests.get(one.start.id, ())[:NEIGHBOURS], days.get(one.page.path),
-                one.start.id in apart,
-            ) for one in drawn
-        ]  # fmt: skip
         return Mined(
-            functions=Functions(drawn, known),
-            callees=calls[checkout.commit][0],
-            files=len(books[checkout.commit]),
+            functions=Functions(drawn, ages or {}, apart),
+            ties=tied[checkout.commit],
+            files=len(now.pages),
             unreadable=unreadable,
             missing=missing,
-            read=sum(count for _, count in read.values()),
+            read=sum(one.read for one in books.values()),
             pages=pages.values(),
         )
 
@@ -146,7 +133,11 @@ def uncollected() -> Iterator[None]:
 
 def skipped(pages: Iterable[Page]) -> dict[str, int]:
     """How many functions were left out by reason, most first."""
-    return dict(Counter(reason for page in pages for *_, reason in page.out).most_common())
+    found = Counter[str]()
+    for page in pages:
+        for reason, count in page.counts:
+            found[reason] += count
+    return dict(found.most_common())
 
 
 def _unread(checkout: Checkout, pages: Pages) -> tuple[tuple[tuple[str, str], ...], dict[str, int]]:
@@ -157,34 +148,19 @@ def _unread(checkout: Checkout, pages: Pages) -> tuple[tuple[tuple[str, str], ..
     return tuple(sorted(unreadable | modules)), dict(missing.most_common())
 
 
-def _drawn(books: Mapping[str, Pages], seed: int) -> list[Drawn]:
+def _drawn(books: Mapping[str, Book], tied: Mapping[str, Ties], seed: int) -> list[Drawn]:
     """Every function once, at one of the commits that hold it, in order of path and line."""
-    read = ((commit, page) for commit, pages in books.items() for page in pages.values())
-    drawn = [Drawn(page, start, commit) for commit, page in read for start in page.starts]
+    read = ((commit, page) for commit, one in books.items() for page in one.pages.values())
+    drawn = [
+        Drawn(page, start, tie, commit)
+        for commit, page in read for start, tie in zip(page.starts, tied[commit].of[page.path], strict=True)
+    ]  # fmt: skip
     if len(books) > 1:
         holders: defaultdict[str, list[Drawn]] = defaultdict(list)
         for one in drawn:
             holders[one.start.id].append(one)
         drawn = [Random(seed_of("commit", seed, id_)).choice(some) for id_, some in holders.items()]
     return sorted(drawn, key=lambda one: (one.page.path, one.start.line, one.start.id))
-
-
-def _neighbours(function: Drawn, calls: _Calls) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Who calls a function and whom it calls, at its commit."""
-    callees, callers = calls
-    path, name = function.page.path, function.start.name
-    return _some(callers.get(f"{path}::{name}")), _some(callees.get((path, name)))
-
-
-def _calls(pages: Collection[Page]) -> _Calls:
-    callees = meaning.link(modules(pages))
-    callees |= linking.link(calls(pages))
-    callers: defaultdict[str, dict[str, bool]] = defaultdict(dict)
-    for (path, name), targets in callees.items():
-        caller = intern(f"{path}::{name}")
-        for target, sure in targets.items():
-            callers[target][caller] = sure
-    return callees, callers
 
 
 def _focused(drawn: list[Drawn], focus: Sequence[str]) -> list[Drawn]:
@@ -200,13 +176,6 @@ def inside(function: Function | Drawn | Page, focus: Sequence[str]) -> bool:
     """Whether a function or a file lies in one of these folders and files; in none, everything does."""
     places = [place.removeprefix("./").rstrip("/") for place in focus]
     return not places or any(place in ("", ".") or f"{function.path}/".startswith(f"{place}/") for place in places)
-
-
-def _some(names: Mapping[str, bool] | None) -> tuple[str, ...]:
-    """The first few, sure ones before others."""
-    if not names or len(names) == 1:
-        return tuple(names or ())
-    return tuple(sorted(names, key=lambda one: (not names[one], one))[:NEIGHBOURS])
 
 
 def _held_out(drawn: list[Drawn], seed: int, share: int, *, whole_names: bool) -> set[str]:

@@ -1,7 +1,9 @@
 """Reads one file of whichever language: the functions in it to start from, those left out, and who calls whom."""
 
 import marshal
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import compress, repeat
 from posixpath import splitext
 from re import compile as pattern
 from typing import Any, NamedTuple
@@ -32,14 +34,15 @@ _OBJECTIVE_C = pattern(rb"(?m)^\s*@(interface|protocol|class|end)\b")
 class Page(NamedTuple):
     """What one file holds: the same at every commit that has it.
 
-    There are as many as files, so it takes little room: who calls whom stays as it is written down until it is asked
-    for.
+    There are as many as files, so it takes little room: who calls whom, and what is left out, of which `counts` tell
+    how much by reason, stays as it is written down until it is asked for.
     """
 
     path: str
     language: str = ""
     starts: tuple[Start, ...] = ()
-    out: tuple[Left, ...] = ()
+    counts: tuple[tuple[str, int], ...] = ()
+    out: bytes = b""
     marks: str = ""
     """Of a file that is all test, those of its words."""
     unreadable: str = ""
@@ -59,7 +62,8 @@ class Page(NamedTuple):
     @property
     def left(self) -> Iterator[LeftOut]:
         path, language = self.path, self.language
-        return (LeftOut(path, name, line, end_line, language, reason) for name, line, end_line, reason in self.out)
+        rows = marshal.loads(self.out) if self.out else ()
+        return (LeftOut(path, name, line, end_line, language, reason) for name, line, end_line, reason in rows)
 
     @property
     def harmless(self) -> bool:
@@ -76,12 +80,10 @@ def language_of(path: str) -> str:
 
 
 def unread(file: TrackedFile) -> str:
-    """Why a file is not read, or ""."""
+    """Why a file of any size is not read, or ""."""
     if file.symlink:
         return "symlink"
-    if not file.utf8:
-        return "path is not UTF-8"
-    return f"larger than {LARGEST:,} bytes" if file.size > LARGEST else ""
+    return "" if file.utf8 else "path is not UTF-8"
 
 
 def read(path: str, content: bytes, declared: str) -> Page:
@@ -114,7 +116,7 @@ def told(page: Page) -> bytes:
 def heard(told: bytes) -> Page:
     """The page that `told` made these bytes of. They are believed: bytes of any other origin may do harm."""
     path, language, starts, *rest = marshal.loads(told)
-    return Page(path, language, tuple(map(Start._make, starts)), *rest)
+    return Page(path, language, tuple(map(tuple.__new__, repeat(Start), starts)), *rest)
 
 
 def _python(path: str, content: bytes, declared: str) -> Page:
@@ -125,9 +127,9 @@ def _python(path: str, content: bytes, declared: str) -> Page:
     nodes = [] if reason else list(source.definitions(parsed.tree))
     module = None if reason else graph.facts(path, parsed.tree, nodes)
     branches = {node: body.branches for (node, _), body in zip(nodes, module.bodies if module else (), strict=True)}
-    starts, out = _sorted(path, source.read(parsed, reason, branches))
     said = marks(content) if reason == "test" else ""
-    return Page(path, "python", starts, out, said, links=graph.told(module) if module else b"")
+    found = _sorted(path, source.read(parsed, reason, branches))
+    return Page(path, "python", *found, said, links=graph.told(module) if module else b"")
 
 
 def _other(path: str, content: bytes, language: Language, declared: str) -> Page:
@@ -136,18 +138,20 @@ def _other(path: str, content: bytes, language: Language, declared: str) -> Page
     if isinstance(read, str):
         return Page(path, unreadable="Objective-C" if _OBJECTIVE_C.search(content) and path.endswith(".h") else read)
     found, calls = read
-    starts, out = _sorted(path, found)
     said = marks(content) if reason == "test" else ""
-    return Page(path, language.name, starts, out, said, links=b"" if reason else _links(calls))
+    return Page(path, language.name, *_sorted(path, found), said, links=b"" if reason else _links(calls))
 
 
 def _links(calls: Calls) -> bytes:
-    plain: Any = tuple(calls)
+    """As bytes, without imports from addresses that hold a secret: they name no file of the repository."""
+    said = [f"https://{place}" if "@" in place else place for place in calls.imports.values()]
+    kept = (clean == place for clean, place in zip(redact_all(said), said, strict=True))
+    plain: Any = tuple(calls._replace(imports=dict(compress(calls.imports.items(), kept))))
     return marshal.dumps(plain)
 
 
-def _sorted(path: str, found: Iterable[Found]) -> tuple[tuple[Start, ...], tuple[Left, ...]]:
-    """What may be started from, each text once, and what is left out."""
+def _sorted(path: str, found: Iterable[Found]) -> tuple[tuple[Start, ...], tuple[tuple[str, int], ...], bytes]:
+    """What may be started from, each text once, and what is left out: how many by reason, and all as bytes."""
     kept: dict[str, Found] = {}
     out: list[Left] = []
     for one in found:
@@ -162,4 +166,4 @@ def _sorted(path: str, found: Iterable[Found]) -> tuple[tuple[Start, ...], tuple
         Start(id_, one.name, one.line, one.end_line, signature, doc, one.branches)
         for (id_, one), signature, doc in zip(kept.items(), signatures, docs, strict=True)
     )
-    return tuple(starts), tuple(out)
+    return tuple(starts), tuple(Counter(reason for *_, reason in out).items()), marshal.dumps(out) if out else b""

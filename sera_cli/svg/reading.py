@@ -4,23 +4,34 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from sera_cli import ignore
-from sera_cli.git import Checkout, blobs, tracked
+from sera_cli.git import Checkout, blobs, sizes, tracked
 from sera_cli.svg import leaving, workers
 from sera_cli.svg.memory import Key, recall, remember
-from sera_cli.svg.pages import Page, heard, language_of, read, told, unread
+from sera_cli.svg.pages import LARGEST, Page, heard, language_of, read, told, unread
 
 Pages = dict[Key, Page]
+
+TOO_LARGE = f"larger than {LARGEST:,} bytes"
 
 BATCH = 250
 """Pages that are remembered at a time: what was read before a run was killed need not be read again."""
 
 
+class Book(NamedTuple):
+    """The `pages` of a commit, how many files were `read` for it, and whether all that was read may be remembered."""
+
+    pages: Pages
+    read: int
+    harmless: bool
+
+
 def book(
     checkout: Checkout, languages: Sequence[str], pages: Pages, memory: Path | None, processes: int = -1
-) -> tuple[Pages, int]:
-    """The files of known languages at the commit, and how many of them were read for it.
+) -> Book:
+    """The files of known languages at the commit.
 
     What `pages` lacks is taken from the memory, if there is one, and else read; it is in `pages` afterwards. That is
     done by so many `processes` beside this one; below 0: by as many as are worth their start.
@@ -36,14 +47,19 @@ def book(
     pages |= {key: Page(key.path, unreadable=reason) for key, file in new.items() if (reason := unread(file))}
     if memory:
         pages |= recall(memory, [key for key in new if key not in pages])
-    todo = {key: file.size for key, file in new.items() if key not in pages}
+    held = sizes(checkout, [key.blob for key in new if key not in pages])
+    todo = {key: held[key.blob] for key in new if key not in pages}
+    pages |= {key: Page(key.path, unreadable=TOO_LARGE) for key, size in todo.items() if size > LARGEST}
+    todo = {key: size for key, size in todo.items() if size <= LARGEST}
     count = workers.many(todo.values()) if processes < 0 else processes
     found = _by_workers(checkout, todo, count) if count else _here(checkout, todo)
+    harmless = True
     while some := dict(islice(found, BATCH)):
         if memory:
             remember(memory, {key: told for key, (page, told) in some.items() if told and not page.missing})
+        harmless &= all(told for _, told in some.values())
         pages |= {key: page for key, (page, _) in some.items()}
-    return {key: pages[key] for key in files}, len(todo)
+    return Book({key: pages[key] for key in files}, len(todo), harmless)
 
 
 def _by_workers(checkout: Checkout, todo: Mapping[Key, int], count: int) -> Iterator[tuple[Key, tuple[Page, bytes]]]:

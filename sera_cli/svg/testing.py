@@ -2,12 +2,12 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from hashlib import sha256
 
-from sera_cli.svg.found import Start
-from sera_cli.types import Function
+FEW = 10
+"""Words that are looked for one by one sooner than all words of a test are told apart."""
 
 _WORD = re.compile(r"[^\W\d][\w$]*")
 _MAKERS = frozenset({"__init__", "constructor", "initialize", "init", "__construct", "new"})
@@ -24,21 +24,31 @@ def _mark(word: str) -> str:
     return sha256(word.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def mentioned(tests: Mapping[str, str], functions: Iterable[Function | Start]) -> dict[str, tuple[str, ...]]:
-    """The test files, by path, that say the name of a function, and of a method its type's name too, by its id; nothing
-    of functions that none does.
+def mentioned(tests: Mapping[str, str], names: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The test files, by path, that say the name of a function, and of a method its type's name too, by that qualified
+    name; nothing of names that none says.
 
     `tests` are the marks of each test file by its path.
     """
-    names = {function.id: _names(function.name) for function in functions}
-    words = {_mark(word): word for said in names.values() for word in said}
+    said = {name: _said(name) for name in names}
+    words = {_mark(word): word for some in said.values() for word in some}
     wanted = frozenset(words)
     places: defaultdict[str, set[str]] = defaultdict(set)
-    for path, said in tests.items():
-        for mark in wanted.intersection(said.split(" ")):
-            places[words[mark]].add(path)
-    everywhere = ((id_, [places.get(word) for word in said]) for id_, said in names.items())
-    return {id_: found for id_, some in everywhere if (found := _all_of(some))}
+    for path, marks in tests.items():
+        if len(wanted) > FEW or any(mark in marks for mark in wanted):
+            for mark in wanted.intersection(marks.split(" ")):
+                places[words[mark]].add(path)
+    everywhere = ((name, [places.get(word) for word in some]) for name, some in said.items())
+    return {name: found for name, some in everywhere if (found := _all_of(some))}
+
+
+def said_by(names: Collection[str]) -> dict[str, list[str]]:
+    """For each mark the names of which a test must have it to mention them."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        for word in _said(name):
+            found[_mark(word)].append(name)
+    return dict(found)
 
 
 def _all_of(places: list[set[str] | None]) -> tuple[str, ...]:
@@ -47,7 +57,7 @@ def _all_of(places: list[set[str] | None]) -> tuple[str, ...]:
     return tuple(sorted(set.intersection(*known))) if len(known) == len(places) else ()
 
 
-def _names(name: str) -> list[str]:
+def _said(name: str) -> list[str]:
     """What a test has to say: the bare name and the type around it."""
     above, _, bare = name.rpartition(".")
     owner = above.rpartition(".")[2]

@@ -131,10 +131,12 @@ def _timed(work: Work, repo: Path) -> tuple[float, ...]:
     watch = threading.Thread(target=_watch, args=(done, held))
     watch.start()
     began, before = time.monotonic(), sum(map(_cpu, kinds))
-    files, functions = work(here)
-    wall, cpu = time.monotonic() - began, sum(map(_cpu, kinds)) - before
-    done.set()
-    watch.join()
+    try:
+        files, functions = work(here)
+        wall, cpu = time.monotonic() - began, sum(map(_cpu, kinds)) - before
+    finally:
+        done.set()
+        watch.join()
     return files, functions, wall, cpu, _most("self"), max(held)
 
 
