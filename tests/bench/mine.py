@@ -35,7 +35,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sera_cli.git import Checkout, blobs, open_repository, tracked  # noqa: E402
+from sera_cli.git import Checkout, blobs, open_repository, sizes, tracked  # noqa: E402
 from sera_cli.history import ages  # noqa: E402
 from sera_cli.svg.cores import cores as usable  # noqa: E402
 from sera_cli.svg.memory import Key  # noqa: E402
@@ -173,8 +173,10 @@ def limits(repo: Path) -> None:
 
 
 def bare(here: Checkout, cores: int) -> tuple[int, int]:
-    files = sorted((file.size, file.blob) for file in tracked(here) if file.path.endswith((".py", ".pyi")))
-    parts = [[blob for _, blob in files[core::cores]] for core in range(cores)]
+    files = [file.blob for file in tracked(here) if file.path.endswith((".py", ".pyi"))]
+    held = sizes(here, files)
+    files.sort(key=held.__getitem__)
+    parts = [files[core::cores] for core in range(cores)]
     read, write = multiprocessing.Pipe(duplex=False)
     others = [multiprocessing.Process(target=_count, args=(here, part, write)) for part in parts[1:]]
     for other in others:
