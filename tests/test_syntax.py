@@ -236,8 +236,33 @@ def test_what_never_holds_is_blanked_out_byte_for_byte() -> None:
     live = conditions.live(text, b"0")
     assert b" ".join(live.split()) == b"a # if Y d #else e #endif #if 1 g #endif"
     assert [len(line) for line in live.split(b"\n")] == [len(line) for line in text.split(b"\n")]
-    for other in (b"#if 0\na\n", b"#if 01\na\n#endif\n", b"#else\n#endif\n#endif\n", b"//#if 0\na\n#endif"):
-        assert conditions.live(other, b"0") == other
+
+
+@pytest.mark.parametrize(("text", "left"), [
+    ("#if(0)\na\n#endif", ""), ("#if 0 /* not\n now */\na\n#endif", ""), ("#if 0\n/*\n#endif\n*/\na\n#endif\nb", "b"),
+    ("#if 0\na\n#elifdef X\nb\n#endif", "# ifdef X b #endif"),
+    ("#if 0\n#endif\n#ifndef false\na\n#endif", "#ifndef false a #endif"),
+])
+def test_what_never_holds_is_known_as_a_compiler_would(text: str, left: str) -> None:
+    assert conditions.live(text.encode(), rb"0|\(0\)|false").decode().split() == left.split()
+
+
+@pytest.mark.parametrize("text", [
+    "#if 0\na\n", "#if 01\na\n#endif\n", "#else\n#endif\n#endif\n", "//#if 0\na\n#endif",
+    "#if 0 \\\n || X\na\n#endif", "#if 0 /* or */ || X\na\n#endif",
+    "#ifndef H\n/* so:\n#if 0\n*/\na\n#endif", "#ifndef H\n#define S \"\\\"/*\"\n/*\n#if 0\n*/\na\n#endif",
+    "#ifndef H\n#define S \\\n#if 0\na\n#endif",
+])
+def test_what_may_hold_stays_and_a_comment_is_no_condition(text: str) -> None:
+    assert conditions.live(text.encode(), b"0") == text.encode()
+
+
+def test_of_a_head_the_first_arm_of_each_condition_is_told() -> None:
+    text = ("int f(int a,\n#if 0\n  int b,\n#endif\n#if A || \\\n  B /* or\n  C */\n  int c,\n"
+            "#else\n#if D\n  int d,\n#endif\n  int e,\n#endif\n  int g)\n{ return a + g; }\n"
+            "#if A\nint h(int a\n#else\nint h(int b\n#endif\n)\n{ return 1; }\n")
+    assert [one.signature for one in found(text, ".c")] == ["int f(int a, int c, int g)", "int h(int a)"]
+    assert conditions.first(b"a\n#else\nb").split() == [b"a"]
 
 
 @pytest.mark.parametrize(("arms", "left"), [
@@ -245,7 +270,8 @@ def test_what_never_holds_is_blanked_out_byte_for_byte() -> None:
     ("#if A\nf(a) {\n#elif B\nf(b) {\n#else\nf(c) {\n#endif\n}", "f(a) { }"),
     ("g(a\n#if A // )\n, b\n#endif\n);", "g(a , b );"),
     ("#if A\n#if B\nif (b) {\n#else\nif (c) {\n#endif\n#endif\n}", "if (b) { }"),
-    ("#if A\n} else if (a) {\n#endif\n", "} else if (a) {"),
+    ("#if A\n} else if (a) {\n#endif\n", "} else if (a) {"), ("#if A && \\\n B\n{\n#endif", "{"),
+    ("#if A\nf(g('\\'','{', \"\\\"{\"));\n#endif", None), ("#if A\n/*\n#else\n{\n*/ f();\n#endif", None),
     ("#if A\nf('{', \"{\"); /* {\n */\n#else\n#define G {\\\n {\n#endif", None),
     ("#if A\nint f() { return 1; }\n#else\nint f() { return 2; }\n#endif", None), ("#endif\n#else\n#if A\n{", None),
 ])
@@ -282,7 +308,8 @@ def test_what_was_parsed_is_not_kept() -> None:
 
 @pytest.mark.parametrize(
     "piece", ["#else\n", "A_", "A", "\n", " ", "a: ", "#if\n", "(", "A_B(", "\n  A_B", "{|", ": ?",
-              "#if 0\n", "#if 0\n#else\n", "#if 0\n#endif\n{", "#if A\n(\n", '\\"', "/*", "'\\"])
+              "#if 0\n", "#if A \\\n", "(\n#if\n#endif\n)", "#if 0\n#else\n",
+              "#if 0\n#endif\n{", "#if A\n(\n", '\\"', "/*", "'\\"])
 def test_what_is_blanked_out_is_found_in_one_pass_over_a_file(piece: str) -> None:
     content = (piece * 200_000)[:200_000].encode()
     for language in LANGUAGES:

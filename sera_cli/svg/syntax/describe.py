@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sera_cli.svg.found import Found, clean
 from sera_cli.svg.languages.language import Language
+from sera_cli.svg.syntax import conditions
 from sera_cli.svg.syntax.caught import ROW, Caught, Scope, above, field
 from sera_cli.svg.syntax.naming import Named
 
@@ -36,10 +37,6 @@ _BETWEEN = re.compile(
 """What may stand between a decoration and the head: comments too, and the lines of a preprocessor. The name of a
 private method of JavaScript begins with the same sign.
 """
-_OTHERS = re.compile(
-    rb"(?ms)^[ \t]*#[ \t]*(?:(?:else|elif)\b.*?(?:^[ \t]*#[ \t]*endif\b[^\n]*$|\Z)|(?:if|ifdef|ifndef|endif)\b[^\n]*$)"
-)
-"""The conditions in a head, and what else it might be."""
 _OPENS = re.compile(r"(\s*(=>|[{=:;,]|\bend$))+$")
 
 
@@ -114,7 +111,8 @@ def _signature(read: Caught, start: int, end: int, row: int) -> str:
     for line in range(row, row + said.count(b"\n") + 1):
         if (known := read.comments.get(line)) and start < known[1] < end:
             said = said.replace(known[2], b"", 1)
-    said = _OTHERS.sub(b"", said) if read.language.never and b"#" in said else said
+    if read.language.never and b"#" in said:
+        said = conditions.first(conditions.live(said, read.language.never))
     head = _OPENS.sub("", " ".join(said.decode("utf-8", "replace").split())[:ROW])
     return clean(re.sub(r"(?<=[(\[]) |,? (?=[)\]])", "", head))
 
