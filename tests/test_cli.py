@@ -122,11 +122,14 @@ def test_with_json_an_error_is_the_one_document(capsys: Captured, monkeypatch: p
     assert said.err == "error: a.jsonl:7: torn; and worn\n"
 
 
-def test_a_full_disk_is_one_line(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    failing(monkeypatch, OSError(28, "No space left on device", "/runs/x"))
+@pytest.mark.parametrize(("number", "why"), [(28, "No space left on device"), (37, "No locks available")])
+def test_a_full_disk_and_one_without_locks_are_one_line(
+    number: int, why: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing(monkeypatch, OSError(number, why, "/runs/x"))
     assert sera("doctor") == 1
     assert capsys.readouterr().err == (
-        "error: /runs/x: No space left on device; mend that and run the same command again, what was done is kept\n")
+        f"error: /runs/x: {why}; mend that and run the same command again, what was done is kept\n")
 
 
 def test_training_without_its_packages_is_one_line(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
