@@ -68,3 +68,9 @@ class Instance(Value):
     eval_script: str = ""
     install_config: InstallConfig | None = None
     row: dict[str, Any]
+
+    @property
+    def past(self) -> dict[str, Any]:
+        """What `sera bench build` noted of it; empty of any other."""
+        noted = self.row.get("replay")
+        return noted if isinstance(noted, dict) else {}

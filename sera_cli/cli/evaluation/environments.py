@@ -138,7 +138,7 @@ def _allowed(exam: "Exam") -> "Allowed":
     from sera_cli.evaluate.own import Allowed
 
     env, private = exam.job.config.env, exam.job.config.privacy
-    made: dict[str, Any] = next((one.row["replay"] for one in exam.instances if "replay" in one.row), {})
+    made: dict[str, Any] = next((one.past for one in exam.instances if one.past), {})
     if made.get("environment") == "venv" and not exam.wanted.venv:
         raise ConfigError("these tasks were made with an environment of yours; name it with --venv DIR")
     return Allowed(

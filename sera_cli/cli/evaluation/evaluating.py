@@ -107,7 +107,7 @@ def _own(exam: Exam, repositories: Path) -> Iterator["Checkout"]:
     """The commits of a repository's own past that tasks begin at, as far as they are there."""
     from sera_cli.evaluate.repositories import checkout
 
-    tasks = (one for one in exam.instances if exam.bench == "replay" or "replay" in one.row)
+    tasks = (one for one in exam.instances if exam.bench == "replay" or one.past)
     for commit, repo in sorted({(one.base_commit, one.repo) for one in tasks}):
         with suppress(DataError):
             yield checkout(repositories, repo, commit)
@@ -120,8 +120,7 @@ def _tell_known(exam: Exam) -> None:
     if not (exam.who and exam.who.card) or exam.who.bare:
         return
     seen, root = exam.who.card.commit, exam.job.checkout.root
-    made = [one.row["replay"] for one in exam.instances if isinstance(one.row.get("replay"), dict)]
-    commits = [str(one.get("commit")) for one in made]
+    commits = [str(one.past.get("commit")) for one in exam.instances if one.past]
     known = sum(not run(root, "merge-base", "--is-ancestor", commit, seen).returncode for commit in commits)
     if known:
         say(f"note: {exam.who.name} was taught on a tree that has the fixes of {known} of these {len(exam.instances)} "

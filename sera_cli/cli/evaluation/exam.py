@@ -115,7 +115,7 @@ def entrant(wanted: Wanted, bench: str) -> Contender | None:
 
 def _of_the_own_past(wanted: Wanted, found: tuple["Instance", ...]) -> bool:
     """Whether `sera bench build` made them, wherever their file lies now."""
-    return wanted.bench == "replay" or all(isinstance(one.row.get("replay"), dict) for one in found)
+    return wanted.bench == "replay" or all(one.past for one in found)
 
 
 def _as_set(wanted: Wanted, config: "Config") -> Wanted:
