@@ -61,7 +61,7 @@ def test_those_left_out_are_the_most_cut_and_the_kinds_stay_in_proportion() -> N
 def test_short_general_data_are_repeated_as_often_as_they_may_be() -> None:
     made = mixed(40, 10, 0.75, repeats=2)
     assert counts(made) == (40, 13)
-    assert made.notes == ["the general 10 samples are repeated to make 13, each 2 times at most"]
+    assert made.notes == ["the 10 general samples are repeated to make 13, each 2 times at most"]
     ids = [lesson.sample.id for lesson in made.lessons if lesson.sample.origin == "general"]
     assert len(set(ids)) == 13
     assert {name.removesuffix("~2") for name in ids} == {f"general{n:03}" for n in range(10)}
@@ -71,7 +71,7 @@ def test_where_repeating_is_not_enough_the_rest_shrinks() -> None:
     made = mixed(40, 4, 0.5, repeats=3)
     assert counts(made) == (12, 12)
     assert made.notes == [
-        "the general 4 samples are repeated to make 12, each 3 times at most",
+        "the 4 general samples are repeated to make 12, each 3 times at most",
         "40 general samples are needed for alpha 0.5 and 4 are there, so of the repository's 40 samples 12 are used; "
         "give more general data, or let them repeat with --max-epochs-per-sample, to use all",
     ]
@@ -104,11 +104,13 @@ def test_alpha_zero_takes_general_samples_in_place_of_all_others_and_repeats_non
     (0, 0, 0.0, 1, 1, ["0 of the 1 sample wanted: the general data have no more"]),
     (1, 9, 0.5, 2, 1, ["the repository gives 1 of 2 samples, so 1 general one is wanted for alpha 0.5, not 2"]),
     (1, 1, 0.5, 2, 2, ["the repository's 1 sample is repeated to make 2, each 2 times at most",
-                       "the general 1 sample is repeated to make 2, each 2 times at most"]),
+                       "the 1 general sample is repeated to make 2, each 2 times at most"]),
+    (1200, 9000, 0.5, 2400, 1, ["the repository gives 1,200 of 2,400 samples, so 1,200 general ones are wanted for "
+                                "alpha 0.5, not 2,400"]),
     (3, 1, 0.5, 3, 1, ["3 general samples are needed for alpha 0.5 and 1 is there, so of the repository's 3 samples 1 "
                        "is used; give more general data, or let them repeat with --max-epochs-per-sample, to use all"]),
 ])  # fmt: skip
-def test_one_of_a_thing_is_told_as_one(
+def test_one_of_a_thing_is_told_as_one_and_thousands_with_a_comma(
     repo: int, general: int, alpha: float, samples: int, repeats: int, notes: list[str]
 ) -> None:
     assert mixed(repo, general, alpha, samples=samples, repeats=repeats).notes == notes

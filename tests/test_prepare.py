@@ -178,7 +178,7 @@ def test_what_is_short_is_repeated_as_often_as_it_may_be(tmp_path: Path) -> None
     out, path = tmp_path / "s.jsonl", str(general(tmp_path / "g.jsonl", 4))
     made = run(firsts(8), seconds(4), 8, alpha=0.5, general=path, repeats=2, out=out)
     assert origins(made.samples) == {"first": 5, "general": 8, "second": 3}
-    assert made.notes == ("the general 4 samples are repeated to make 8, each 2 times at most",)
+    assert made.notes == ("the 4 general samples are repeated to make 8, each 2 times at most",)
     copies = [sample for sample in written(out) if sample.id.endswith("~2")]
     firsts_ = {sample.id: sample.messages for sample in written(out)}
     assert len(copies) == 4

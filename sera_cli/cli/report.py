@@ -93,11 +93,11 @@ def close(job: Job, outcome: Outcome) -> None:
 
 def stopped(tally: "Tally", goal: "Goal") -> str:
     """Why generation ended: there is enough, or there are no more functions, each asked about as often as may be."""
-    have = f"{tally.first} first and {counted(tally.second, 'second rollout')} may teach"
+    have = f"{tally.first:,} first and {counted(tally.second, 'second rollout')} may teach"
     if tally.reaches(goal):
         left = counted(tally.left, "function was", "functions were")
         return f"Generation stopped because there is enough: {have}; {left} not needed."
-    wanted = f"{goal.first} and {goal.second} were wanted"
+    wanted = f"{goal.first:,} and {goal.second:,} were wanted"
     often = f", each asked about {tally.used // tally.functions} times" if tally.used > tally.functions else ""
     every = "the only function is" if tally.functions == 1 else f"all {tally.functions:,} functions are"
     return f"Generation stopped because {every} used up{often}: {have}, {wanted}."

@@ -112,7 +112,7 @@ def pick(first: Iterator[Lesson], second: Iterator[Lesson], wanted: int, notes: 
         notes.append(f"too few first rollouts: second ones took {len(instead)} of their places")
     chosen = [*some, *filling, *others, *instead]
     if len(chosen) < wanted:
-        notes.append(f"{len(chosen)} of the {counted(wanted, 'sample')} wanted: no more rollouts may teach")
+        notes.append(f"{len(chosen):,} of the {counted(wanted, 'sample')} wanted: no more rollouts may teach")
     return chosen
 
 

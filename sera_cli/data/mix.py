@@ -94,19 +94,20 @@ def _sorted(lessons: Sequence[Lesson]) -> list[Lesson]:
 def _notes(there: Parts, parts: Parts, some: Parts, samples: int, mixing: Mix) -> Iterator[str]:
     """What a person should know of how `some` came about, `parts` having been wanted."""
     if not mixing.alpha and some.general < samples:
-        yield f"{some.general} of the {counted(samples, 'sample')} wanted: the general data have no more"
+        yield f"{some.general:,} of the {counted(samples, 'sample')} wanted: the general data have no more"
     if not 0 < mixing.alpha < 1:
         return
     if parts.repo < samples:
         yield (
-            f"the repository gives {parts.repo} of {counted(samples, 'sample')}, so "
+            f"the repository gives {parts.repo:,} of {counted(samples, 'sample')}, so "
             f"{counted(parts.general, 'general one is', 'general ones are')} wanted for alpha {mixing.alpha:g}, not "
-            f"{needed(samples, mixing.alpha)}"
+            f"{needed(samples, mixing.alpha):,}"
         )
-    for kind, have, take in (("the repository's", there.repo, some.repo), ("the general", there.general, some.general)):
+    own = f"repository's {counted(there.repo, 'sample is', 'samples are')}"
+    general = counted(there.general, "general sample is", "general samples are")
+    for few, have, take in ((own, there.repo, some.repo), (general, there.general, some.general)):
         if take > have:
-            few = counted(have, "sample is", "samples are")
-            yield f"{kind} {few} repeated to make {take}, each {-(-take // have)} times at most"
+            yield f"the {few} repeated to make {take:,}, each {-(-take // have)} times at most"
     if parts.general > some.general:
         yield (
             f"{counted(parts.general, 'general sample is', 'general samples are')} needed for alpha {mixing.alpha:g} "
