@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sera_cli import templates
-from sera_cli.cli.job import Job, _exports, _generation, named, open_job
+from sera_cli.cli.job import Job, _exports, _generation, named, open_job, real_run
 from sera_cli.cli.options import ask
 from sera_cli.config import Config
 from sera_cli.errors import ConfigError
@@ -68,6 +68,15 @@ def test_a_folder_that_looks_like_a_flag_is_named_so_that_it_can_be_typed() -> N
 ])  # fmt: skip
 def test_a_commit_is_named_so_that_a_shell_takes_it_for_one_word(at: str, typed: str) -> None:
     assert named(Path("shop"), at) == typed
+
+
+def test_a_real_run_is_at_the_commit_of_the_rehearsal(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    git(tmp_path / "shop", "init", "-q")
+    commit(tmp_path / "shop", 1, a="x = 1\n")
+    checkout = open_repository(tmp_path / "shop")
+    job = Job(ask(Path("shop"), at="v1"), Config(), checkout, Run(folder=tmp_path / "run"), "rehearsal", {})
+    assert "\n    sera specialize shop --at v1 --teacher openai:MODEL " in real_run(job)
 
 
 def asking(repo: Path, *sources: str, **flags: object) -> None:

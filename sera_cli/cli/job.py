@@ -83,10 +83,11 @@ def open_job(asked: Asked) -> Job:
     return job
 
 
-def real_run(repo: Path) -> str:
+def real_run(job: Job) -> str:
     """What to type for a run with a language model; the student in it fits this machine's GPU, if there is one."""
     fitting = ", with a student that this machine's GPU can train" if _gpu() else ""
-    command = f"sera specialize {named(repo)} --teacher openai:MODEL --teacher-url URL --student {_suggested()}"
+    repo = named(job.asked.repo, job.asked.at)
+    command = f"sera specialize {repo} --teacher openai:MODEL --teacher-url URL --student {_suggested()}"
     return f"For a real run{fitting}:\n    {command}"
 
 

@@ -87,7 +87,7 @@ def close(job: Job, outcome: Outcome) -> None:
         say(f"Agent {agent} is registered. Next:")
         say(f'    sera agents show {agent}\n    sera chat {jobs.named(job.asked.repo)} -a {outcome.card.name} -p "…"')
     if job.rehearsing and outcome != Outcome():
-        say(jobs.real_run(job.asked.repo))
+        say(jobs.real_run(job))
         say(REHEARSAL, prose=True)
 
 

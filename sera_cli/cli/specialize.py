@@ -191,7 +191,7 @@ def _say_teacher(job: Job) -> None:
     checkout = job.checkout
     if job.rehearsing:
         say(REHEARSAL, prose=True)
-        say(jobs.real_run(job.asked.repo))
+        say(jobs.real_run(job))
     elif job.teacher.startswith("vllm:"):
         say(f"{job.teacher} is served on this machine; nothing of {checkout.name} leaves it.")
     else:
