@@ -152,6 +152,34 @@ def test_what_makes_an_object_calls_what_its_type_makes_it_with(ending: str, tex
     assert called == [f"a{ending}::{callee}"]
 
 
+@pytest.mark.parametrize(("source", "callees"), [
+    ("class Kind { static of() { return 1; } }\nfunction of() { return 2; }\n", ["kind.js::Kind.of"]),
+    ("function of() { return 2; }\n", ["kind.js::of"]), ("class Kind { none() { return 1; } }\n", []),
+])
+def test_of_an_import_that_is_a_type_its_methods_are_called(source: str, callees: list[str]) -> None:
+    caller = "const Kind = require('./kind');\nfunction f(x) { return Kind.of(x); }\n"
+    assert links({"a.js": caller, "kind.js": source}) == ({"a.js::f": callees} if callees else {})
+
+
+@pytest.mark.parametrize(("call", "callees"), [
+    ("new Own()", ["a.js::Own"]), ("new Far()", ["far.ts::Far"]), ("new Gone()", []), ("Own.Own()", []),
+    ("Own.call(this)", ["a.js::Own"]), ("Far.apply(this, [])", ["far.ts::Far"]), ("Own.bind(this)", []),
+    ("bus.call(1)", ["far.ts::call"]), ("Gone.call(this)", []),
+])
+def test_a_javascript_function_makes_objects_and_has_methods_that_call_it(call: str, callees: list[str]) -> None:
+    found = links({
+        "a.js": "import Far, { bus } from './far';\nimport Gone from './gone';\n"
+                f"function Own() {{ this.x = 1; }}\nfunction f() {{ return {call}; }}\n",
+        "far.ts": "export default function Far() { return 1; }\nexport function call() { return 2; }\n",
+    })  # fmt: skip
+    assert found == ({"a.js::f": callees} if callees else {})
+
+
+def test_where_functions_are_no_objects_none_is_called_by_a_method() -> None:
+    files = {"a.rb": "def f = g.call(1)\ndef g = h(2)\n", "a.php": "<?php function f() { new G; }\nfunction G() {}"}
+    assert links(files) == links(files, sure=False) == {}
+
+
 def test_a_declaration_without_a_body_is_not_what_is_called() -> None:
     assert links({
         "a.js": "export class A { go() { return 1; } }\nexport function f(a) { return a.go() + help(a); }\n"

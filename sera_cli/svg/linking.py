@@ -112,7 +112,7 @@ class _Family:
             known = self._meant(("file", file.path, own), ("folder", folder, own), *made)
             return known or self._perhaps("method", name=callee)
         if source := file.imports.get(receiver or callee):
-            return self._imported(file, source, callee)
+            return self._imported(file, source, *_names(receiver, callee, language.invokes))
         if receiver:
             return self._of(file, receiver, callee)
         keys: list[tuple[str, ...]] = []
@@ -129,9 +129,18 @@ class _Family:
         scope = receiver.removesuffix(SCOPE)
         made = [("member", scope, maker) for maker in _MAKERS] if callee in (scope, "new") else []
         known = self._meant(("file", file.path, f"{scope}.{callee}"), ("member", scope, callee), *made)
+        known = known or self._itself(file, receiver, callee)
         if known or scope != receiver or scope[0].isupper() or callee in _EVERYDAY:
             return known or NOTHING
         return self._perhaps("method", name=callee)
+
+    def _itself(self, file: Calls, receiver: str, callee: str) -> Targets | None:
+        """The function that makes an object, or is called by a method of its own."""
+        invokes, name = _KNOWN[file.language].invokes, receiver.removesuffix(SCOPE)
+        if not invokes or (callee not in invokes and receiver != f"{callee}{SCOPE}"):
+            return None
+        source = file.imports.get(name)
+        return self._imported(file, source, name) if source else self._meant(("file", file.path, name))
 
     def _meant(self, *keys: tuple[str, ...]) -> Targets | None:
         """What the first key that names anything names; surely where that is one function."""
@@ -144,19 +153,20 @@ class _Family:
         """All that has a name."""
         return _few([place for kind in kinds for place in self.named.get((kind, name), ())], sure=False)
 
-    def _imported(self, file: Calls, source: str, callee: str) -> Targets:
-        """What an import brings: of a file named relative to this one, or of a folder whose path ends the import's, or
-        else of the repository's top, where the package has the import's last name.
+    def _imported(self, file: Calls, source: str, *names: str) -> Targets:
+        """What an import brings by the first of these names that it has: of a file named relative to this one, or of a
+        folder whose path ends the import's, or else of the repository's top, where the package has the import's last
+        name.
         """
         if source.startswith("."):
             if source not in self.near:
                 base = normpath(join(dirname(file.path), source))
                 places = (f"{stem}{ending}" for stem in (base, base.removesuffix(".js")) for ending in _ENDINGS)
                 self.near[source] = [place for place in places if place in self.files]
-            return self._meant(*(("file", place, callee) for place in self.near[source])) or NOTHING
+            return self._meant(*(("file", place, name) for place in self.near[source] for name in names)) or NOTHING
         if source not in self.sources:
             self.sources[source] = self._brought(source)
-        return self._meant(("folder", self.sources[source], callee)) or NOTHING
+        return self._meant(*(("folder", self.sources[source], name) for name in names)) or NOTHING
 
     def _brought(self, source: str) -> str:
         """The folder that an import means, or ""."""
@@ -167,6 +177,12 @@ class _Family:
                 return max(folders, key=len)
         host, _, rest = plain.partition("/")
         return "." if "." in host and rest.rpartition("/")[2] in self.roots else ""
+
+
+def _names(receiver: str, callee: str, invokes: Collection[str]) -> list[str]:
+    """What an import may have what is called by: as a member of what it brings, its own, or that which is called so."""
+    itself = [receiver] if callee in invokes else []
+    return [f"{receiver}.{callee}", callee, *itself] if receiver else [callee]
 
 
 def _made(file: Calls, owner: str) -> list[tuple[str, ...]]:

@@ -3,6 +3,7 @@
 TESTS = r"/(__tests__|__mocks__|tests?|specs?|e2e|cypress|fixtures)/|[._-](test|spec|e2e|cy)\.[cm]?[jt]sx?$"
 GENERATED = r"[.-]min\.[cm]?js$|[.-]bundle\.js$|/(dist|bundles?|\.next|storybook-static)/|\.generated\.[jt]sx?$"
 NOISE = r"^(module\.)?exports(\.|$)|\bprototype\.|\.prototype$|^(this|self|window|globalThis)\."
+INVOKES = frozenset({"call", "apply"})
 
 SHARED = """
     (function_declaration name: (identifier) @name) @function

@@ -1,6 +1,6 @@
 """JavaScript; with the types that Flow puts in it, it is read as TypeScript is."""
 
-from sera_cli.svg.languages.ecmascript import GENERATED, NOISE, SHARED, TESTS
+from sera_cli.svg.languages.ecmascript import GENERATED, INVOKES, NOISE, SHARED, TESTS
 from sera_cli.svg.languages.language import Language
 from sera_cli.svg.languages.typescript import TSX
 
@@ -18,6 +18,7 @@ JAVASCRIPT = Language(
     tests=TESTS,
     generated=GENERATED,
     noise=NOISE,
+    invokes=INVOKES,
     instead=TSX._replace(stumbles=FLOW),
     query=SHARED
     + """

@@ -49,6 +49,8 @@ class Language(NamedTuple):
     """Why a function without a body is left out."""
     selves: frozenset[str] = frozenset({"this"})
     """What a method calls the object it is called on."""
+    invokes: frozenset[str] = frozenset()
+    """The methods by which a function calls itself, where functions are objects; `new` of one calls it too."""
     implicit: bool = False
     """Whether a bare name in a method may be another method of its type."""
     reach: Literal["file", "folder", "repository"] = "file"

@@ -1,6 +1,6 @@
 """TypeScript, with and without JSX."""
 
-from sera_cli.svg.languages.ecmascript import GENERATED, NOISE, SHARED, TESTS
+from sera_cli.svg.languages.ecmascript import GENERATED, INVOKES, NOISE, SHARED, TESTS
 from sera_cli.svg.languages.language import Language
 
 TYPESCRIPT = Language(
@@ -11,6 +11,7 @@ TYPESCRIPT = Language(
     tests=TESTS,
     generated=GENERATED,
     noise=NOISE,
+    invokes=INVOKES,
     query=SHARED
     + """
     (public_field_definition name: (_) @name value: [
