@@ -65,9 +65,15 @@ def test_what_a_method_makes_an_attribute_of_its_object_is_a_value() -> None:
     assert module.values == {"C.g"}
 
 
+def test_a_body_that_properties_are_read_by_is_an_attribute() -> None:
+    text = ("class C:\n    @property\n    def a(self): pass\n    @a.setter\n    def a(self, x): pass\n"
+            "    @f.cached_property\n    def b(self): pass\n    @abc.abstractmethod\n    def c(self): pass\n")
+    assert [body.attribute for body in read(text).bodies] == [True, True, True, False]
+
+
 def test_a_module_is_the_same_after_it_was_told() -> None:
     module = read("import os\nfrom ..b import c\nx: int = 1\nif x:\n    os = 2\n"
-                  "class C(c.D, E):\n    y = 1\n    def f(self):\n"
+                  "class C(c.D, E):\n    y = 1\n    @property\n    def f(self):\n"
                   "        from a import b as d\n        return self.y() + d.e() + os.f()\n")
     assert heard(told(module)) == module
 

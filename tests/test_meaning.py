@@ -103,6 +103,16 @@ def test_what_is_of_python_itself_or_from_outside_is_nobodys() -> None:
                   }, sure=False) == {}
 
 
+def test_a_property_is_called_where_the_text_tells_so_and_of_no_other_object() -> None:
+    marks = ("property", "a.setter", "cached_property", "functools.cached_property", "abstractmethod")
+    text = "".join(f"class C{n}:\n    @{mark}\n    def a(self): pass\n    def f(self): self.a()\n"
+                   for n, mark in enumerate(marks))
+    files = {"a.py": f"{text}def g(x): x.a()\nclass D(C0):\n    def f(self): self.a()\n    def h(self): self.b.a()\n"}
+    own = {f"a.py::C{n}.f": {f"a.py::C{n}.a"} for n in range(5)}
+    assert links(files) == own | {"a.py::D.f": {"a.py::C0.a"}}
+    assert links(files, sure=False) == {"a.py::g": {"a.py::C4.a"}, "a.py::D.h": {"a.py::C4.a"}}
+
+
 def test_a_method_of_ones_own_that_no_base_has_may_be_another_classes() -> None:
     text = "class A:\n    def run(self): self.hook()\nclass B(A):\n    def hook(self): self.run()\n"
     assert links({"a.py": text}) == {"a.py::B.hook": {"a.py::A.run"}}

@@ -37,6 +37,7 @@ def reached(path: str, text: str) -> set[str] | None:
     (SHOP["a.py"] + "other = 1\n", {"a.py", "e.py"}),
     (SHOP["a.py"] + "pay = 1\n", {"a.py", "c.py"}),
     (SHOP["a.py"].replace("    def run(self): pass\n", "    def run(self): pass\n" * 2), {"a.py", "b.py", "d.py"}),
+    (SHOP["a.py"].replace("    def run", "    @property\n    def run"), {"a.py", "b.py", "d.py"}),
 ])  # fmt: skip
 def test_a_change_matters_to_whoever_says_what_changed_under_whatever_name(text: str, files: set[str]) -> None:
     assert reached("a.py", text) == files

@@ -44,7 +44,7 @@ class Import(NamedTuple):
 class Body(NamedTuple):
     """A function's calls, but for those that no function of the repository can be meant by. `imports` are its own.
 
-    `branches` are the places where it decides.
+    `branches` are the places where it decides. An `attribute` is what a property is read or set by: it is not called.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Body(NamedTuple):
     calls: frozenset[Chain]
     imports: Mapping[str, Import]
     branches: int
+    attribute: bool
 
 
 class Module(NamedTuple):
@@ -103,7 +104,7 @@ def told(module: Module) -> bytes:
     kinds = {name: {one for one in some if isinstance(one, str)} for name, some in module.names.items()}
     sources = {name: [tuple(one) for one in some if isinstance(one, Import)] for name, some in module.names.items()}
     imports = [{name: tuple(one) for name, one in body.imports.items()} for body in module.bodies]
-    bodies = [(*body[:4], own, body.branches) for body, own in zip(module.bodies, imports, strict=True)]
+    bodies = [(*body[:4], own, *body[5:]) for body, own in zip(module.bodies, imports, strict=True)]
     found = {name: some for name, some in sources.items() if some}
     plain: Any = (module.path, kinds, found, module.values, module.classes, bodies)
     return marshal.dumps(plain)
@@ -178,6 +179,16 @@ def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Import]]:
             yield alias.name.partition(".")[0], Import(alias.name.partition(".")[0])
 
 
+def _computes(decorator: ast.expr) -> bool:
+    """Whether it makes a property of a function."""
+    match decorator:
+        case ast.Name(id=name):
+            return name in ("property", "cached_property")
+        case ast.Attribute(attr=name):
+            return name in ("cached_property", "setter", "getter", "deleter")
+    return False
+
+
 def _body(node: FunctionNode, name: str, names: Collection[str], values: set[str]) -> Body:
     """What a function does when it is called; its decorators and the defaults of its arguments are its module's doing.
 
@@ -192,6 +203,7 @@ def _body(node: FunctionNode, name: str, names: Collection[str], values: set[str
     static = any(isinstance(mark, ast.Name) and mark.id == "staticmethod" for mark in node.decorator_list)
     first = [*node.args.posonlyargs, *node.args.args][:1] if owner and not static else []
     receiver = first[0].arg if first else ""
+    attribute = any(map(_computes, node.decorator_list))
     branches = 0
     for inner in chain.from_iterable(map(inside, node.body)):  # the kinds met most often are asked about first
         kind = type(inner)
@@ -222,4 +234,4 @@ def _body(node: FunctionNode, name: str, names: Collection[str], values: set[str
             kept.add(called)
         elif len(called) > 1 and last not in EVERYDAY and (head in bound or head in values or head not in _BUILTINS):
             kept.add(("()", last))
-    return Body(name, owner, receiver, frozenset(kept), imports, branches)
+    return Body(name, owner, receiver, frozenset(kept), imports, branches, attribute)

@@ -55,12 +55,12 @@ def places(paths: Iterable[str]) -> dict[str, str]:
 
 
 def methods(modules: Iterable[Module]) -> dict[str, list[str]]:
-    """All methods by their last name, as `path::name`."""
+    """All methods by their last name, as `path::name`, without properties: nobody calls those."""
     known: defaultdict[str, list[str]] = defaultdict(list)
     for module in modules:
         for body in module.bodies:
             name = body.name.rpartition(".")[2]
-            if body.owner and name not in EVERYDAY:
+            if body.owner and not body.attribute and name not in EVERYDAY:
                 known[name].append(intern(f"{module.path}::{body.name}"))
     return known
 

@@ -65,7 +65,9 @@ def moved(known: Index, before: Mapping[str, Module], after: Mapping[str, Module
 
 def _changed(before: Module, after: Module) -> Iterator[str]:
     """The words by which others name what is not as it was."""
-    then, now = (Counter(body.name for body in module.bodies if body.owner) for module in (before, after))
+    then, now = (
+        Counter(body.name for body in module.bodies if body.owner and not body.attribute) for module in (before, after)
+    )
     both = before.names.keys() | after.names.keys()
     other = {name for name in both if before.names.get(name) != after.names.get(name)}
     other |= before.values ^ after.values
