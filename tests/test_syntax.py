@@ -257,6 +257,12 @@ def test_what_may_hold_stays_and_a_comment_is_no_condition(text: str) -> None:
     assert conditions.live(text.encode(), b"0") == text.encode()
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_a_preprocessor_is_asked_is_no_branch_in_whatever_row(end: str) -> None:
+    text = "int f(int a) {\n#if A || \\\n  B && C\n  a++;\n#endif\n  return a && g(a);\n}\n"
+    assert [one.branches for one in found(text.replace("\n", end), ".c")] == [1]
+
+
 def test_of_a_head_the_first_arm_of_each_condition_is_told() -> None:
     text = ("int f(int a,\n#if 0\n  int b,\n#endif\n#if A || \\\n  B /* or\n  C */\n  int c,\n"
             "#else\n#if D\n  int d,\n#endif\n  int e,\n#endif\n  int g)\n{ return a + g; }\n"

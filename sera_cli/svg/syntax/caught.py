@@ -145,9 +145,12 @@ def catch(content: bytes, language: Language, cursor: "QueryCursor", root: "Node
 
 
 def _asked(read: Caught, node: "Node") -> bool:
-    """Whether it stands in a condition of a preprocessor."""
-    return bool(read.language.never) and node.type == "binary_expression" and (
-        before(read, node.start_byte).lstrip().startswith(b"#"))
+    """Whether it stands in a condition of a preprocessor, which alone goes on in another row after a backslash."""
+    if not read.language.never or node.type != "binary_expression":
+        return False
+    row = before(read, node.start_byte)
+    first = node.start_byte - len(row)
+    return row.lstrip().startswith(b"#") or read.content[max(0, first - 3) : first].endswith((b"\\\n", b"\\\r\n"))
 
 
 def _receiver(read: Caught, caught: "Mapping[str, list[Node]]") -> str:
