@@ -65,11 +65,11 @@ def mine(
 ) -> Mined:
     """Reads all code at the commit in use, or at each of `commits`, of which that is the last.
 
-    A function that several commits hold is one, and begins at one of them that is drawn by lot; its callers are those
-    it has there. `focus` keeps only what lies in these folders and files, `languages` reads no others. `heldout` in a
-    hundred are held out; which, depends on `seed` and their ids alone. `ages` are days by path. Files that the `memory`
-    on disk knows are not read; the others are read by so many `processes` beside this one, below 0 by as many as are
-    worth it.
+    A function that several commits hold is one, and begins at one of them that is drawn by lot; its callers and tests
+    are those it has there. `focus` keeps only what lies in these folders and files, `languages` reads no others.
+    `heldout` in a hundred are held out; which, depends on `seed` and their ids alone. `ages` are days by path. Files
+    that the `memory` on disk knows are not read; the others are read by so many `processes` beside this one, below 0 by
+    as many as are worth it.
     Raises DataError when there is no code, or no function is left and an `empty` list of them will not do; ConfigError
     when a focus holds none or a language is not known.
     """
@@ -150,7 +150,7 @@ def _unread(checkout: Checkout, pages: Pages) -> tuple[tuple[tuple[str, str], ..
 
 def _drawn(books: Mapping[str, Book], tied: Mapping[str, Ties], seed: int) -> list[Drawn]:
     """Every function once, at one of the commits that hold it, in order of path and line."""
-    read = ((commit, page) for commit, one in books.items() for page in one.pages.values())
+    read = ((commit, page) for commit, one in books.items() for page in one.pages.values() if page.starts)
     drawn = [
         Drawn(page, start, tie, commit)
         for commit, page in read for start, tie in zip(page.starts, tied[commit].of[page.path], strict=True)
