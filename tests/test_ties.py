@@ -1,5 +1,6 @@
 """Who calls whom and which tests mention whom: told anew, and from what was kept."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,10 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sera_cli.git import open_repository
 from sera_cli.svg.memory import Key, noted, remember
+from sera_cli.svg.mine import mine
 from sera_cli.svg.pages import Page, read, told
 from sera_cli.svg.ties import MANY, Files, Ties, ties
 from sera_cli.types import digest
+from tests.test_mine import commit
 
 SHOP = {
     "pkg/__init__.py": "", "pkg/a.py": "def tax(x):\n    return x + 1\n\n\ndef free(x):\n    return x - 1\n",
@@ -117,6 +121,32 @@ def test_what_was_kept_is_of_no_use_without_the_pages_of_then(place: Path) -> No
     ties(files(SHOP), place, ["shop"])
     changed = SHOP | {"pkg/a.py": SHOP["pkg/a.py"].replace("tax", "toll")}
     assert same(ties(files(changed), place, ["shop"]), changed)
+
+
+def test_a_symlink_that_becomes_a_file_of_the_same_text_is_a_file_from_then_on(tmp_path: Path, place: Path) -> None:
+    text = "def add(x):\n    y = x + 1\n    return y"
+    use = "import b\n\n\ndef use(x):\n    y = b.add(x)\n    return y + 1\n"
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "b.py").symlink_to(text)
+    commit(shop, {"a.py": use, "src/b.py": text})
+    assert mine(open_repository(shop), seed=0, memory=place).calls == (("a.py::use", "src/b.py::add", True),)
+    (shop / "b.py").unlink()
+    commit(shop, {"b.py": text})
+    found, anew = (mine(open_repository(shop), seed=0, memory=memory) for memory in (place, None))
+    assert found.calls == (("a.py::use", "b.py::add", False), ("a.py::use", "src/b.py::add", False))
+    assert (found.calls, [*found.functions]) == (anew.calls, [*anew.functions])
+
+
+def test_a_path_that_is_not_utf8_may_look_like_that_of_another_file(tmp_path: Path, place: Path) -> None:
+    shop = commit(tmp_path / "shop", {"\\xff.py": SHOP["pkg/a.py"]})
+    (shop / os.fsdecode(b"\xff.py")).write_text("def other(x):\n    return x + 1\n")
+    commit(shop, {})
+    for text in (SHOP["pkg/a.py"].replace("free", "spare"), SHOP["pkg/a.py"]):
+        commit(shop, {"\\xff.py": text})
+        found, anew = (mine(open_repository(shop), seed=0, memory=memory) for memory in (place, None))
+        assert [*found.functions] == [*anew.functions]
+        assert len(found.functions) == 2
 
 
 def test_a_path_may_hold_colons(place: Path) -> None:

@@ -6,7 +6,7 @@ of the repository before.
 
 import marshal
 from collections import defaultdict
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -36,7 +36,9 @@ Files = Mapping[Key, Page]
 
 @dataclass(frozen=True)
 class Ties:
-    """`of` has a tie for each function to start from of a file, in order, by its path; `links` is all who call whom."""
+    """`of` has a tie for each function to start from of a file, in order, by the path of each file that could be read;
+    `links` is all who call whom.
+    """
 
     of: Mapping[str, Sequence[Tie]]
     told: Links | bytes = field(compare=False, repr=False)
@@ -52,7 +54,7 @@ class _Kept(NamedTuple):
     all who call whom, the `words` of its calls, and the names that a mark in a test may mention.
     """
 
-    files: Mapping[str, tuple[str, str, str]]
+    files: Mapping[str, tuple[str, str]]
     of: Mapping[str, Sequence[Tie]]
     links: bytes
     words: bytes
@@ -60,10 +62,11 @@ class _Kept(NamedTuple):
 
 
 def ties(files: Files, memory: Path | None = None, about: Sequence[str] = (), *, keep: bool = True) -> Ties:
-    """The ties of all functions on the pages of a commit.
+    """The ties of all functions on the pages of a commit. A file that could not be read is as if it were not there.
 
     With a `memory`, what was kept there `about` the repository is of use, and what is told anew is kept if it may be.
     """
+    files = {key: page for key, page in files.items() if page.language}
     pages = {key.path: page for key, page in files.items()}
     if memory is None:
         return _all(pages, [*modules(pages.values())])
@@ -82,12 +85,7 @@ def ties(files: Files, memory: Path | None = None, about: Sequence[str] = (), *,
 
 def _all(pages: Mapping[str, Page], heard: Collection[Module]) -> Ties:
     links = meaning.link(heard) | linking.link(calls(pages.values()))
-    callers: defaultdict[str, dict[str, bool]] = defaultdict(dict)
-    for path, some in links.items():
-        for name, targets in some.items():
-            caller = intern(f"{path}::{name}")
-            for target, sure in targets.items():
-                callers[target][caller] = sure
+    callers = _callers(links)
     tests = _tests(pages, _names(pages.values()))
     of: dict[str, list[Tie]] = {}
     for path, page in pages.items():
@@ -109,7 +107,7 @@ def _again(kept: _Kept, files: Files, pages: Mapping[str, Page], memory: Path) -
         return Ties(kept.of, kept.links)
     if len(changed) > MANY:
         return None
-    keys = [Key(path, *kept.files[path][:2]) for path in changed]
+    keys = [Key(path, *kept.files[path]) for path in changed]
     before = {key.path: page for key, page in recall(memory, keys).items()}
     if before.keys() != {*changed} or any(_kind(before[path]) != _kind(pages[path]) for path in changed):
         return None
@@ -141,11 +139,11 @@ def _renewed(kept: _Kept, pages: Mapping[str, Page], before: Mapping[str, Page],
     news = _changed(links, fresh) | {f"{path}::{one.name}" for path in before for one in pages[path].starts}
     links |= fresh
     callers = _callers(links, news)
-    names = _said(kept, pages, before)
-    moved = {path for path, page in pages.items() if any(one.name in names for one in page.starts)} if names else ()
+    said = _said(kept, pages, before)
+    names = said.union(*(_names([pages[path]]) - _names([page]) for path, page in before.items()))
     tests = _tests(pages, names)
     of = dict(kept.of)
-    for path in {*before, *fresh, *moved, *(path for place in news for path in _holders(place, pages))}:
+    for path in {*before, *fresh, *_concerned(pages, news, said)}:
         old = dict(zip((one.name for one in before.get(path, pages[path]).starts), kept.of[path], strict=True))
         own: list[Tie] = []
         for name in (one.name for one in pages[path].starts):
@@ -167,14 +165,22 @@ def _changed(links: Links, fresh: Links) -> set[str]:
     return found
 
 
-def _callers(links: Links, wanted: Collection[str]) -> dict[str, dict[str, bool]]:
-    """Who calls each of the wanted, as `path::name`, and whether surely."""
+def _callers(links: Links, wanted: Set[str] | None = None) -> dict[str, dict[str, bool]]:
+    """Who calls each function, as `path::name`, and whether surely; where only some are `wanted`, not all of others."""
     callers: defaultdict[str, dict[str, bool]] = defaultdict(dict)
     for path, some in links.items():
         for name, targets in some.items():
-            for target in targets.keys() & wanted:
-                callers[target][f"{path}::{name}"] = targets[target]
+            if wanted is None or not wanted.isdisjoint(targets):
+                caller = intern(f"{path}::{name}")
+                for target, sure in targets.items():
+                    callers[target][caller] = sure
     return callers
+
+
+def _concerned(pages: Mapping[str, Page], called: Iterable[str], said: Container[str]) -> set[str]:
+    """The files with functions that others call than before, or whose names other tests may mention."""
+    found = {path for path, page in pages.items() if any(one.name in said for one in page.starts)} if said else set()
+    return found.union(*(_holders(place, pages) for place in called))
 
 
 def _holders(place: str, paths: Container[str]) -> Iterator[str]:
@@ -187,12 +193,11 @@ def _holders(place: str, paths: Container[str]) -> Iterator[str]:
 
 
 def _said(kept: _Kept, pages: Mapping[str, Page], before: Mapping[str, Page]) -> set[str]:
-    """The names that other tests may mention than before, and those that are new in their files."""
+    """The names, of those known before, that other tests may mention now."""
     marks = [(page.marks, pages[path].marks) for path, page in before.items()]
     moved = {mark for then, now in marks if then != now for mark in {*then.split(" ")} ^ {*now.split(" ")}}
     known = marshal.loads(kept.names) if moved else {}
-    new = (_names([pages[path]]) - _names([page]) for path, page in before.items())
-    return set[str]().union(*new, *(known.get(mark, ()) for mark in moved))
+    return set[str]().union(*(known.get(mark, ()) for mark in moved))
 
 
 def _tests(pages: Mapping[str, Page], names: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -216,6 +221,6 @@ def _kind(page: Page) -> tuple[str, bool]:
     return linking.family(page.language), bool(page.links)
 
 
-def _facts(files: Files) -> dict[str, tuple[str, str, str]]:
+def _facts(files: Files) -> dict[str, tuple[str, str]]:
     """What decides what is told of files."""
-    return {key.path: (key.blob, key.declared, page.unreadable) for key, page in files.items()}
+    return {key.path: (key.blob, key.declared) for key in files}
