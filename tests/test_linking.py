@@ -175,6 +175,17 @@ def test_a_javascript_function_makes_objects_and_has_methods_that_call_it(call: 
     assert found == ({"a.js::f": callees} if callees else {})
 
 
+def test_what_is_imported_under_another_name_is_what_it_is_called_where_it_comes_from() -> None:
+    assert links({
+        "a.js": "const { check: ok, Kind: K } = require('./b');\nimport { c as d, default as e } from './b';\n"
+                "function f(x) { ok(x); d(x); K.of(x); c(x); e(x); }\nfunction g() { ok.call(1); }\n",
+        "b.js": "function check(x) { return x; }\nfunction c(x) { return x + 1; }\nfunction ok(x) { return 3; }\n"
+                "class Kind { static of() { return 2; } }\nfunction of(x) { return check(x); }\n",
+    }) == {
+        "a.js::f": ["b.js::Kind.of", "b.js::c", "b.js::check"], "a.js::g": ["b.js::check"], "b.js::of": ["b.js::check"],
+    }  # fmt: skip
+
+
 def test_where_functions_are_no_objects_none_is_called_by_a_method() -> None:
     files = {"a.rb": "def f = g.call(1)\ndef g = h(2)\n", "a.php": "<?php function f() { new G; }\nfunction G() {}"}
     assert links(files) == links(files, sure=False) == {}

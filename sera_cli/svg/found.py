@@ -57,7 +57,8 @@ class LeftOut(NamedTuple):
 class Calls(NamedTuple):
     """Who calls whom in a file, as written: what `link` needs to know of it.
 
-    `bodies` has the calls of each function by its name, as receiver and name; `imports` what a local name stands for.
+    `bodies` has the calls of each function by its name, as receiver and name; `imports` what a local name stands for:
+    a source, and after `::` what the name is there where it is another.
     """
 
     path: str

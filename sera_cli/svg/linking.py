@@ -111,8 +111,8 @@ class _Family:
             made = _made(file, owner) if callee in (receiver, "new") else []
             known = self._meant(("file", file.path, own), ("folder", folder, own), *made)
             return known or self._perhaps("method", name=callee)
-        if source := file.imports.get(receiver or callee):
-            return self._imported(file, source, *_names(receiver, callee, language.invokes))
+        if (local := receiver or callee) in file.imports:
+            return self._imported(file, local, callee if receiver else "")
         if receiver:
             return self._of(file, receiver, callee)
         keys: list[tuple[str, ...]] = []
@@ -139,8 +139,7 @@ class _Family:
         invokes, name = _KNOWN[file.language].invokes, receiver.removesuffix(SCOPE)
         if not invokes or (callee not in invokes and receiver != f"{callee}{SCOPE}"):
             return None
-        source = file.imports.get(name)
-        return self._imported(file, source, name) if source else self._meant(("file", file.path, name))
+        return self._imported(file, name) if name in file.imports else self._meant(("file", file.path, name))
 
     def _meant(self, *keys: tuple[str, ...]) -> Targets | None:
         """What the first key that names anything names; surely where that is one function."""
@@ -153,11 +152,13 @@ class _Family:
         """All that has a name."""
         return _few([place for kind in kinds for place in self.named.get((kind, name), ())], sure=False)
 
-    def _imported(self, file: Calls, source: str, *names: str) -> Targets:
-        """What an import brings by the first of these names that it has: of a file named relative to this one, or of a
+    def _imported(self, file: Calls, local: str, member: str = "") -> Targets:
+        """What an import brings by a local name, or as a member of that: of a file named relative to this one, or of a
         folder whose path ends the import's, or else of the repository's top, where the package has the import's last
         name.
         """
+        source, _, original = file.imports[local].partition(SCOPE)
+        names = _names(original or local, member, _KNOWN[file.language].invokes)
         if source.startswith("."):
             if source not in self.near:
                 base = normpath(join(dirname(file.path), source))
@@ -179,10 +180,11 @@ class _Family:
         return "." if "." in host and rest.rpartition("/")[2] in self.roots else ""
 
 
-def _names(receiver: str, callee: str, invokes: Collection[str]) -> list[str]:
-    """What an import may have what is called by: as a member of what it brings, its own, or that which is called so."""
-    itself = [receiver] if callee in invokes else []
-    return [f"{receiver}.{callee}", callee, *itself] if receiver else [callee]
+def _names(local: str, member: str, invokes: Collection[str]) -> list[str]:
+    """What an import's source may have what is called by, the likeliest first: a local name may be a type of it, be all
+    of it, or be what a member calls.
+    """
+    return [f"{local}.{member}", member, *([local] if member in invokes else [])] if member else [local]
 
 
 def _made(file: Calls, owner: str) -> list[tuple[str, ...]]:

@@ -41,9 +41,12 @@ SHARED = """
     (import_statement (import_clause (namespace_import (identifier) @local)) source: (string) @source) @import
     (import_statement (import_clause (named_imports (import_specifier name: (_) @local !alias)))
       source: (string) @source) @import
-    (variable_declarator name: [(identifier) @local (object_pattern (shorthand_property_identifier_pattern) @local)]
+    (import_statement (import_clause (named_imports (import_specifier name: (identifier) @original alias: (_) @local)))
+      source: (string) @source (#not-eq? @original "default")) @import
+    (variable_declarator name: [(identifier) @local (object_pattern (shorthand_property_identifier_pattern) @local)
+      (object_pattern (pair_pattern key: (property_identifier) @original value: (identifier) @local))]
       value: (call_expression function: (identifier) @_require arguments: (arguments (string) @source))
-      (#eq? @_require "require")) @import
+      (#eq? @_require "require") (#not-eq? @original "default")) @import
     [(if_statement) (for_statement) (for_in_statement) (while_statement) (do_statement) (switch_case)
      (catch_clause) (ternary_expression)] @branch
     (binary_expression operator: ["&&" "||" "??"]) @branch

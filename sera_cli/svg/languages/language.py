@@ -18,9 +18,9 @@ class Language(NamedTuple):
     `query` is in tree-sitter's own language. It captures `@function` and `@container` with their `@name` (of a method
     that stands outside its type the `@owner`, and as `@self` what it calls the object), `@call` with `@callee` and its
     `@receiver` (its `@scope` where that can only be a type or a module), `@import` with the `@local` name and the
-    `@source` it stands for, the `@package` that the file is of, `@branch`, `@comment`, and as `@decoration` what may
-    stand between a comment and its function. A function's `@body` and `@parameters` are its fields of these names
-    unless captured.
+    `@source` it stands for (where that names it otherwise, the `@original`), the `@package` that the file is of,
+    `@branch`, `@comment`, and as `@decoration` what may stand between a comment and its function. A function's `@body`
+    and `@parameters` are its fields of these names unless captured.
     """
 
     name: str

@@ -137,8 +137,9 @@ def catch(content: bytes, language: Language, cursor: "QueryCursor", root: "Node
                 read.imports[OWN] = text(read, node)
             case {"import": _, "source": [node]}:
                 source = BARE.sub("", text(read, node))
-                local = caught.get("local")
-                read.imports[text(read, local[0]) if local else MAJOR.sub("", source).rpartition("/")[2]] = source
+                local, original = caught.get("local"), caught.get("original")
+                name = text(read, local[0]) if local else MAJOR.sub("", source).rpartition("/")[2]
+                read.imports[name] = f"{source}{SCOPE}{text(read, original[0])}" if original else source
     read.scopes.extend(sorted(scopes.values(), key=lambda one: (one.start, -one.end)))
     read.rows.update(one.node.start_point.row for one in read.scopes)
     return read
