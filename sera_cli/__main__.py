@@ -25,8 +25,10 @@ GOING_ON = {"specialize", "mine", "generate", "prepare", "train", "eval", "bench
 
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-NOT_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOLCK, errno.ENOSYS}
-"""What a disk refuses, locks too: the user's to mend, so one line tells it and not a traceback."""
+NOT_OURS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOLCK, errno.ENOSYS, errno.EMFILE}
+"""What a disk refuses, locks too, and what `ulimit -n` does: the user's to mend, so one line tells it and not a
+traceback.
+"""
 
 TRAINING = {
     "accelerate", "datasets", "huggingface_hub", "peft", "safetensors", "tokenizers", "torch", "transformers", "trl",

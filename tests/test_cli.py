@@ -122,8 +122,10 @@ def test_with_json_an_error_is_the_one_document(capsys: Captured, monkeypatch: p
     assert said.err == "error: a.jsonl:7: torn; and worn\n"
 
 
-@pytest.mark.parametrize(("number", "why"), [(28, "No space left on device"), (37, "No locks available")])
-def test_a_full_disk_and_one_without_locks_are_one_line(
+@pytest.mark.parametrize(("number", "why"), [
+    (28, "No space left on device"), (37, "No locks available"), (24, "Too many open files"),
+])
+def test_what_a_system_refuses_is_one_line(
     number: int, why: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing(monkeypatch, OSError(number, why, "/runs/x"))
