@@ -98,10 +98,9 @@ def test_what_is_skipped_is_counted_by_reason_most_first(tmp_path: Path) -> None
         "app/migrations/0001_a.py": ADD,
     })
     assert [function.name for function in found.functions] == ["add", "o"]
-    assert next(iter(found.skipped)) == "test"
-    assert found.skipped == {
-        "test": 2, "trivial body": 1, "inside another function": 1, "vendored": 1, "migration": 1,
-    }
+    assert [*found.skipped.items()] == [
+        ("test", 2), ("inside another function", 1), ("migration", 1), ("trivial body", 1), ("vendored", 1),
+    ]
 
 
 def test_what_cannot_be_read_is_named_and_ends_nothing(tmp_path: Path) -> None:

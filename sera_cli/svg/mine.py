@@ -137,7 +137,12 @@ def skipped(pages: Iterable[Page]) -> dict[str, int]:
     for page in pages:
         for reason, count in page.counts:
             found[reason] += count
-    return dict(found.most_common())
+    return _most_first(found)
+
+
+def _most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts that are alike stand in order of their names: files are read in no certain order."""
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
 
 def _unread(checkout: Checkout, pages: Pages) -> tuple[tuple[tuple[str, str], ...], dict[str, int]]:
@@ -145,7 +150,7 @@ def _unread(checkout: Checkout, pages: Pages) -> tuple[tuple[tuple[str, str], ..
     unreadable = {(page.path, page.unreadable) for page in pages.values() if page.unreadable}
     missing = Counter(page.missing for page in pages.values() if page.missing)
     modules = {(path, "submodule") for path in checkout.submodules}
-    return tuple(sorted(unreadable | modules)), dict(missing.most_common())
+    return tuple(sorted(unreadable | modules)), _most_first(missing)
 
 
 def _drawn(books: Mapping[str, Book], tied: Mapping[str, Ties], seed: int) -> list[Drawn]:

@@ -68,16 +68,16 @@ def _changed(before: Module, after: Module) -> Iterator[str]:
     then, now = (
         Counter(body.name for body in module.bodies if body.owner and not body.attribute) for module in (before, after)
     )
-    both = before.names.keys() | after.names.keys()
-    other = {name for name in both if before.names.get(name) != after.names.get(name)}
-    other |= before.values ^ after.values
-    both = before.classes.keys() | after.classes.keys()
-    other |= {name for name in both if before.classes.get(name) != after.classes.get(name)}
-    for name in chain(other, then - now, now - then):
+    other = _differing(before.names, after.names) | _differing(before.classes, after.classes)
+    for name in chain(other, before.values ^ after.values, then - now, now - then):
         owner, _, word = name.rpartition(".")
         yield word
         if word == "__init__":  # a class is called by its own name
             yield owner.rpartition(".")[2]
+
+
+def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> set[str]:
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
 def _renamed(module: Module) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,7 @@ NEIGHBOURS = 20
 """How many callers, callees and tests of a function are kept: sure ones first, in order of their names."""
 
 MANY = 50
-"""Changed files from which on all is told anew: it costs no more."""
+"""Changed files beyond which all is told anew: it costs no more."""
 
 Tie = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 """Of one function: who calls it and whom it calls, as `path::name`, and the test files that mention it."""
