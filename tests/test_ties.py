@@ -158,6 +158,7 @@ def test_a_path_may_hold_colons(place: Path) -> None:
 
 WORDS = st.sampled_from(["one", "two", "Kind", "Other"])
 FROM = st.sampled_from(["a", "b", "c", "pkg", "pkg.d"])
+DEF = st.sampled_from(["def", "@property\n    def"])
 LINES = st.one_of(
     st.builds("from {} import {}".format, FROM, WORDS),
     st.builds("from {} import {} as {}".format, FROM, WORDS, WORDS),
@@ -165,7 +166,7 @@ LINES = st.one_of(
     st.builds("import {}".format, FROM),
     st.builds("def {}(x):\n    y = {}(x)\n    return x.{}(y)".format, WORDS, WORDS, WORDS),
     st.builds("def {}(x):\n    from {} import {} as {}\n    return one(pkg.two(x))".format, WORDS, FROM, WORDS, WORDS),
-    st.builds("class {}({}):\n    def {}(self):\n        return self.{}() + 1".format, WORDS, WORDS, WORDS, WORDS),
+    st.builds("class {}({}):\n    {} {}(self):\n        return self.{}() + 1".format, WORDS, WORDS, DEF, WORDS, WORDS),
     st.builds("class {}:\n    def __init__(self, x):\n        self.{} = {}(x)".format, WORDS, WORDS, WORDS),
     st.builds("{} = 3".format, WORDS),
 )
