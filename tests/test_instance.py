@@ -26,6 +26,12 @@ def test_a_row_is_an_instance_and_is_kept_as_it_was_given() -> None:
     assert (made.image, made.eval_script, made.install_config, made.row) == ("", "", None, ROW)
 
 
+@pytest.mark.parametrize(("noted", "past"), [({"commit": "f"}, {"commit": "f"}), ("no", {}), (None, {})])
+def test_what_a_build_noted_of_a_task_is_told_from_what_others_call_so(noted: object, past: dict[str, str]) -> None:
+    assert instance({**ROW, "replay": noted}).past == past
+    assert instance(ROW).past == {}
+
+
 def test_lists_of_tests_may_be_lists() -> None:
     assert instance({**ROW, "FAIL_TO_PASS": ["a", "b"]}).fail_to_pass == ("a", "b")
 
