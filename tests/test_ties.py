@@ -1,7 +1,9 @@
 """Who calls whom and which tests mention whom: told anew, and from what was kept."""
 
 import os
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sera_cli.git import open_repository
+from sera_cli.svg import memory
 from sera_cli.svg.memory import Key, noted, remember
 from sera_cli.svg.mine import mine
 from sera_cli.svg.pages import Page, read, told
@@ -121,6 +124,22 @@ def test_what_was_kept_is_of_no_use_without_the_pages_of_then(place: Path) -> No
     ties(files(SHOP), place, ["shop"])
     changed = SHOP | {"pkg/a.py": SHOP["pkg/a.py"].replace("tax", "toll")}
     assert same(ties(files(changed), place, ["shop"]), changed)
+
+
+@pytest.mark.parametrize("harm", ["UPDATE pages SET page = substr(page, 1, 9)", "UPDATE pages SET seal = NULL"])
+def test_what_was_kept_and_is_not_whole_any_more_is_told_anew(place: Path, harm: str) -> None:
+    after(place, SHOP)
+    with closing(sqlite3.connect(place)) as base, base:
+        base.execute(harm)
+    assert noted(place, ["shop"]) == b""
+    assert same(after(place, SHOP), SHOP)
+    assert noted(place, ["shop"]) != b""
+
+
+def test_what_is_too_large_to_be_kept_is_told_every_time(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "LARGEST", 100)
+    assert same(after(place, SHOP, SHOP), SHOP)
+    assert noted(place, ["shop"]) == b""
 
 
 def test_a_symlink_that_becomes_a_file_of_the_same_text_is_a_file_from_then_on(tmp_path: Path, place: Path) -> None:
