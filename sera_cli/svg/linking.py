@@ -62,6 +62,7 @@ class _Family:
 
     def __init__(self, files: list[Calls]) -> None:
         self.files = {file.path: file for file in files}
+        self.names = {name for file in files for name in file.bodies}
         self.named: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
         self.near: dict[str, list[str]] = {}
         self.sources: dict[str, str] = {}
@@ -129,15 +130,15 @@ class _Family:
         scope = receiver.removesuffix(SCOPE)
         made = [("member", scope, maker) for maker in _MAKERS] if callee in (scope, "new") else []
         known = self._meant(("file", file.path, f"{scope}.{callee}"), ("member", scope, callee), *made)
-        known = known or self._itself(file, receiver, callee)
+        if not known and (callee in _KNOWN[file.language].invokes if scope == receiver else callee == scope):
+            known = self._itself(file, scope)
         if known or scope != receiver or scope[0].isupper() or callee in _EVERYDAY:
             return known or NOTHING
         return self._perhaps("method", name=callee)
 
-    def _itself(self, file: Calls, receiver: str, callee: str) -> Targets | None:
-        """The function that makes an object, or is called by a method of its own."""
-        invokes, name = _KNOWN[file.language].invokes, receiver.removesuffix(SCOPE)
-        if not invokes or (callee not in invokes and receiver != f"{callee}{SCOPE}"):
+    def _itself(self, file: Calls, name: str) -> Targets | None:
+        """The function of that name, which makes an object or is called by a method of its own."""
+        if not _KNOWN[file.language].invokes:
             return None
         return self._imported(file, name) if name in file.imports else self._meant(("file", file.path, name))
 
@@ -158,16 +159,19 @@ class _Family:
         name.
         """
         source, _, original = file.imports[local].partition(SCOPE)
-        names = _names(original or local, member, _KNOWN[file.language].invokes)
+        wanted = _names(original or local, member, _KNOWN[file.language].invokes)
+        names = [name for name in wanted if name in self.names]
+        if not names:  # most are of packages from elsewhere
+            return NOTHING
         if source.startswith("."):
             if source not in self.near:
                 base = normpath(join(dirname(file.path), source))
                 places = (f"{stem}{ending}" for stem in (base, base.removesuffix(".js")) for ending in _ENDINGS)
                 self.near[source] = [place for place in places if place in self.files]
-            return self._meant(*(("file", place, name) for place in self.near[source] for name in names)) or NOTHING
+            return self._meant(*[("file", place, name) for place in self.near[source] for name in names]) or NOTHING
         if source not in self.sources:
             self.sources[source] = self._brought(source)
-        return self._meant(*(("folder", self.sources[source], name) for name in names)) or NOTHING
+        return self._meant(*[("folder", self.sources[source], name) for name in names]) or NOTHING
 
     def _brought(self, source: str) -> str:
         """The folder that an import means, or ""."""
