@@ -111,6 +111,7 @@ def test_a_property_is_called_where_the_text_tells_so_and_of_no_other_object() -
     own = {f"a.py::C{n}.f": {f"a.py::C{n}.a"} for n in range(5)}
     assert links(files) == own | {"a.py::D.f": {"a.py::C0.a"}}
     assert links(files, sure=False) == {"a.py::g": {"a.py::C4.a"}, "a.py::D.h": {"a.py::C4.a"}}
+    assert links({"a.py": f"{files['a.py']}class E:\n    a = property(1)\n    def a(self): pass\n"}, sure=False) == {}
 
 
 def test_a_method_of_ones_own_that_no_base_has_may_be_another_classes() -> None:

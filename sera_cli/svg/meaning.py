@@ -55,13 +55,15 @@ def places(paths: Iterable[str]) -> dict[str, str]:
 
 
 def methods(modules: Iterable[Module]) -> dict[str, list[str]]:
-    """All methods by their last name, as `path::name`, without properties: nobody calls those."""
+    """All methods by their last name, as `path::name`. A property stands as "": nobody calls it, but a name that many
+    have tells nothing.
+    """
     known: defaultdict[str, list[str]] = defaultdict(list)
     for module in modules:
         for body in module.bodies:
             name = body.name.rpartition(".")[2]
-            if body.owner and not body.attribute and name not in EVERYDAY:
-                known[name].append(intern(f"{module.path}::{body.name}"))
+            if body.owner and name not in EVERYDAY:
+                known[name].append("" if body.attribute else intern(f"{module.path}::{body.name}"))
     return known
 
 
@@ -95,7 +97,7 @@ class _Repository:
             inside = any("/".join(above[:depth]) in packages for depth in range(1, len(above) + 1))
             if above in ([], ["src"], ["lib"]) or (place in packages and not inside):
                 self.tops[name].add(place)
-        self.methods = {name: known for name, known in named.items() if len(known) <= FEW}
+        self.methods = {name: [*filter(None, known)] for name, known in named.items() if len(known) <= FEW}
         self.attributes: dict[tuple[str, str, int], Meaning | None] = {}
         self.located: dict[tuple[str, str, int], list[str]] = {}
         self.bases: dict[tuple[str, str], Meaning | None] = {}

@@ -65,11 +65,9 @@ def moved(known: Index, before: Mapping[str, Module], after: Mapping[str, Module
 
 def _changed(before: Module, after: Module) -> Iterator[str]:
     """The words by which others name what is not as it was."""
-    then, now = (
-        Counter(body.name for body in module.bodies if body.owner and not body.attribute) for module in (before, after)
-    )
+    then, now = (Counter((one.name, one.attribute) for one in module.bodies if one.owner) for module in (before, after))
     other = _differing(before.names, after.names) | _differing(before.classes, after.classes)
-    for name in chain(other, before.values ^ after.values, then - now, now - then):
+    for name in chain(other, before.values ^ after.values, (name for name, _ in chain(then - now, now - then))):
         owner, _, word = name.rpartition(".")
         yield word
         if word == "__init__":  # a class is called by its own name
