@@ -38,6 +38,18 @@ def test_a_book_has_every_file_of_a_known_language_and_no_other(shop: Path) -> N
     assert [key.path for key in book(open_repository(shop), ["javascript"], {}, None).pages] == ["web/c.js"]
 
 
+def test_a_header_is_of_the_language_that_it_holds(tmp_path: Path) -> None:
+    shop = commit(tmp_path / "shop", {
+        "a.h": "int f(int a) {\n  return a ? 1 : 2;\n}\n", "b.c": "int g(int a) {\n  return a ? 1 : 2;\n}\n",
+        "c.h": "class C {\n public:\n  int h(int a) { return a ? 1 : 2; }\n};\n",
+    })
+    asked: dict[str, Pages] = {"c": {}, "cpp": {}}
+    for language, every in asked.items():
+        assert book(open_repository(shop), [language], every, None).pages == every
+    assert names(asked["c"]) == [("a.h", "f"), ("b.c", "g")]
+    assert names(asked["cpp"]) == [("c.h", "C.h")]
+
+
 def test_of_two_commits_only_what_changed_between_them_is_read_twice(shop: Path) -> None:
     commit(shop, {"web/c.js": JS.replace("pick", "choose"), "web/d.js": JS})
     every: Pages = {}

@@ -98,6 +98,7 @@ def test_what_a_grammar_does_not_read_is_read_past_and_named_as_written(text: st
     assert (one.name, one.reason) == ("店.合計", "")
     assert one.signature.startswith("fun 合計(数: Int)")
     assert reasons("fun one(x: Int) {\n  open = x\n  data[1] = x and set\n}\n", ".kt") == {"one": ""}
+    assert reasons("fun two(x: Int) {\n  val by = x / 2\n  by.write(x)\n  val y by lazy { by }\n}", ".kt") == {"two": ""}
     assert reasons("context(of: Shop)\nfun total(count: Int) = count + 1\n", ".kt") == {"total": ""}
 
 
@@ -201,6 +202,15 @@ def test_what_takes_too_long_to_parse_is_given_up_and_the_next_file_is_read(
         comments = syntax.read(f"a{ending}", b"/*" * 5000, BY_ENDING[ending], "")
     assert comments == "takes too long to parse"
     assert [one.name for one in found(text, ending)] == ["f"]
+
+
+@pytest.mark.parametrize(("ending", "text"), [
+    (".java", "class A { B f(int a) { return new B(a); } }"), (".cs", "class A { B f(int a) { return new B(a); } }"),
+    (".php", "<?php class A { function f($a) { return new B($a); } }"), (".swift", "class A { func f() { g(a) } }"),
+    (".kt", "class A { fun f(a: Int) { g(a) } }"),
+])
+def test_to_make_one_thing_or_to_call_another_is_trivial_in_every_language(ending: str, text: str) -> None:
+    assert reasons(text, ending) == {"A.f": "trivial body"}
 
 
 @pytest.mark.parametrize(("ending", "text"), [

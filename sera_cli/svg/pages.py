@@ -2,7 +2,7 @@
 
 import marshal
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import compress, repeat
 from posixpath import splitext
 from re import compile as pattern
@@ -77,6 +77,14 @@ def language_of(path: str) -> str:
         return "python"
     known = BY_ENDING.get(splitext(path)[1])
     return known.name if known else ""
+
+
+def among(path: str, languages: Collection[str]) -> bool:
+    """Whether a file may be of one of these languages, or of any where none is named: of which one a header is, tells
+    what it holds.
+    """
+    language = language_of(path)
+    return bool(language) and (not languages or language in languages or (path.endswith(".h") and "cpp" in languages))
 
 
 def unread(file: TrackedFile) -> str:

@@ -10,7 +10,7 @@ from sera_cli import ignore
 from sera_cli.git import Checkout, blobs, sizes, tracked
 from sera_cli.svg import leaving, workers
 from sera_cli.svg.memory import Key, recall, remember
-from sera_cli.svg.pages import LARGEST, Page, heard, language_of, read, told, unread
+from sera_cli.svg.pages import LARGEST, Page, among, heard, read, told, unread
 
 Pages = dict[Key, Page]
 
@@ -41,7 +41,7 @@ def book(
     declared = leaving.declared(checkout, everything) | dict.fromkeys(hidden, ignore.NAME)
     files = {
         Key(file.path, file.blob, declared.get(file.path, "")): file for file in everything
-        if (language := language_of(file.path)) and (not languages or language in languages)
+        if among(file.path, languages)
     }  # fmt: skip
     new = {key: file for key, file in files.items() if key not in pages}
     pages |= {key: Page(key.path, unreadable=reason) for key, file in new.items() if (reason := unread(file))}
@@ -59,7 +59,10 @@ def book(
             remember(memory, {key: told for key, (page, told) in some.items() if told and not page.missing})
         harmless &= all(told for _, told in some.values())
         pages |= {key: page for key, (page, _) in some.items()}
-    return Book({key: pages[key] for key in files}, len(todo), harmless)
+    for key in files if languages else ():
+        if pages[key].language not in ("", *languages):  # a header of another language
+            del pages[key]
+    return Book({key: pages[key] for key in files if key in pages}, len(todo), harmless)
 
 
 def _by_workers(checkout: Checkout, todo: Mapping[Key, int], count: int) -> Iterator[tuple[Key, tuple[Page, bytes]]]:

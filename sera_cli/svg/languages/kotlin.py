@@ -6,7 +6,8 @@ ALONE = rb"(?:(?<=[\w>]\n)|(?<=[\w>]\r\n))[ \t]*"
 MODIFIER = rb"(?:(?:@[\w.:]{1,80}(?:\([^()\n]{0,80}\))?|private|protected|internal|public|actual|expect)\s{1,80})"
 STUMBLES = (
     rb"(?P<word>[^\x00-\x7f]+)",
-    rb"\b(?P<word>open|inner|data|value|sealed|inline|final|[gs]et|out)(?=[ \t]*(?:[-+*/]?=|[.\[,)]|(?:or|and|xor)\b))",
+    rb"\b(?P<word>open|inner|data|value|sealed|inline|final|[gs]et|out|by)"
+    rb"(?=[ \t]*(?:[-+*/]?=|[.\[,)]|(?:or|and|xor)\b))",
     ALONE + MODIFIER + rb"{1,5}(?=constructor\b)",
     ALONE + MODIFIER + rb"{1,5}(?=[gs]et\()",
     rb"(?m)^[ \t]*context\([^()\n]*\)",

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 _BLOCK = re.compile(r"^arrow_expression_clause$|block|body|statements|^declaration_list$|^compound_statement$")
 _COMPUTES = re.compile(
-    r"binary|unary|not_op|ternary|conditional|subscript|index|element_(access|ref)|slice|function(?!_call)|lambda|closure|arrow"
-    r"|template_sub|interpol|array|object|composite|map|match|switch|when|^if|for|while|loop|try|yield|update|postfix"
-    r"|prefix|increment|augmented|compound_a|^operator_|range|infix|additive|multiplicative|comparison|equality"
+    r"binary|unary|not_op|ternary|conditional|subscript|index|element_(access|ref)|slice|function(?!_call)|lambda"
+    r"|closure|arrow|template_sub|interpol|array|object(?!_creation)|composite|map|match|switch|when|^if|for|while|loop"
+    r"|try|yield|update|postfix|prefix|increment|augmented|compound_a|^operator_|range|infix|additive|multiplicative"
+    r"|comparison|equality"
 )
-_CALLS = re.compile(r"^call|call_expression|invocation|new_expression|object_creation|struct_expression|_call$")
+_CALLS = re.compile(
+    r"^call(?!_suffix)|call_expression|invocation|new_expression|object_creation|struct_expression|_call$"
+)
 _RAISES = re.compile(r"throw|raise|panic")
 _MARKUP = re.compile(r"^([\s/*!#<]|[=-]{3,})+|[\s/*>=-]+$")
 _REFERENCE = re.compile(r"""<(?:see|seealso|paramref|typeparamref)\s+\w+=["'](?:\w:)?([^"']*)["']\s*/>""")
