@@ -98,7 +98,7 @@ def test_what_a_grammar_does_not_read_is_read_past_and_named_as_written(text: st
     assert (one.name, one.reason) == ("店.合計", "")
     assert one.signature.startswith("fun 合計(数: Int)")
     assert reasons("fun one(x: Int) {\n  open = x\n  data[1] = x and set\n}\n", ".kt") == {"one": ""}
-    assert reasons("fun two(x: Int) {\n  val by = x / 2\n  by.write(x)\n  val y by lazy { by }\n}", ".kt") == {"two": ""}
+    assert reasons("fun b(x: Int) {\n  val by = x / 2\n  by.write(x)\n  val y by lazy { by }\n}", ".kt") == {"b": ""}
     assert reasons("context(of: Shop)\nfun total(count: Int) = count + 1\n", ".kt") == {"total": ""}
 
 
