@@ -14,7 +14,6 @@ from sys import intern
 from typing import Any, NamedTuple
 
 from sera_cli.svg import linking, meaning, reach
-from sera_cli.svg.graph import Module
 from sera_cli.svg.meaning import Links
 from sera_cli.svg.memory import Key, note, noted, recall
 from sera_cli.svg.pages import Page, calls, modules
@@ -68,23 +67,25 @@ def ties(files: Files, memory: Path | None = None, about: Sequence[str] = (), *,
     """
     files = {key: page for key, page in files.items() if page.language}
     pages = {key.path: page for key, page in files.items()}
-    if memory is None:
-        return _all(pages, [*modules(pages.values())])
-    told = noted(memory, about)
-    if told and (found := _again(_Kept._make(marshal.loads(told)), files, pages, memory)):
+    told = noted(memory, about) if memory else b""
+    if memory and told and (found := _again(_Kept._make(marshal.loads(told)), files, pages, memory)):
         return found
     heard = [*modules(pages.values())]
-    found = _all(pages, heard)
-    if keep:
-        words: Any = tuple(reach.index(heard))
-        apart = map(marshal.dumps, (found.links, words, said_by(_names(pages.values()))))
-        kept: Any = (_facts(files), found.of, *apart)
-        note(memory, about, marshal.dumps(kept))
+    links = meaning.link(heard)
+    words = _bytes(tuple(reach.index(heard))) if memory and keep else b""
+    del heard  # takes as much room as what comes now
+    found = _all(pages, links | linking.link(calls(pages.values())))
+    if memory and keep:
+        names = said_by(_names(pages.values()))
+        note(memory, about, _bytes((_facts(files), found.of, _bytes(found.links), words, _bytes(names))))
     return found
 
 
-def _all(pages: Mapping[str, Page], heard: Collection[Module]) -> Ties:
-    links = meaning.link(heard) | linking.link(calls(pages.values()))
+def _bytes(plain: Any) -> bytes:
+    return marshal.dumps(plain)
+
+
+def _all(pages: Mapping[str, Page], links: Links) -> Ties:
     callers = _callers(links)
     tests = _tests(pages, _names(pages.values()))
     of: dict[str, list[Tie]] = {}
