@@ -30,11 +30,6 @@ FILES: dict[str, str | bytes] = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SERA_HOME", str(tmp_path_factory.mktemp("home")))
-
-
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     return tmp_path / "cache" / "pages.sqlite"
