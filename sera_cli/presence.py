@@ -6,9 +6,10 @@ process, however that ends; programs that it has started do not hold it. It hold
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
+from weakref import finalize
 
 
 @contextmanager
@@ -30,6 +31,22 @@ def deserted(lock: Path) -> Iterator[bool]:
             yield False
         else:
             yield True
+
+
+class Uses:
+    """What somebody works with for as long as this is kept: one lock of each folder."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        finalize(self, self._open.close)
+
+    @contextmanager
+    def begun(self, lock: Path) -> Iterator[None]:
+        """Somebody is at work from here on, unless what is tried in this fails. Raises OSError."""
+        with ExitStack() as stack:
+            stack.enter_context(attended(lock))
+            yield
+            self._open.enter_context(stack.pop_all())
 
 
 def _lock(file: IO[str], kind: int) -> None:

@@ -10,8 +10,10 @@ from sera_cli.errors import DataError
 from sera_cli.git import Checkout, blobs, open_repository, tracked
 from sera_cli.svg import reading
 from sera_cli.svg.memory import Key
+from sera_cli.svg.pages import calls, modules
 from sera_cli.svg.reading import Pages, book
 from tests.test_mine import ADD, commit
+from tests.test_workers import said
 
 JS = "export function pick(a) {\n  return a ? 1 : 2;\n}\n"
 FILES: dict[str, str | bytes] = {"src/a.py": ADD, "src/b.py": ADD, "web/c.js": JS, "README.md": "A shop.\n"}
@@ -133,5 +135,8 @@ def test_what_is_hidden_is_read_but_nothing_in_it_is_one_to_start_from(shop: Pat
 def test_processes_beside_this_one_find_the_same(shop: Path) -> None:
     subprocess.run(["git", "-C", shop, "gc", "-q"], check=True)
     checkout = open_repository(shop)
-    beside, here = (book(checkout, (), {}, None, processes).pages for processes in (2, 0))
-    assert {key: page.starts for key, page in beside.items()} == {key: page.starts for key, page in here.items()}
+    beside, here = (book(checkout, (), {}, None, processes) for processes in (2, 0))
+    assert (beside.read, beside.harmless, beside.pages.keys()) == (here.read, here.harmless, here.pages.keys())
+    for one, other in zip(beside.pages.values(), here.pages.values(), strict=True):
+        assert said(one) == said(other)
+        assert [*modules([one]), *calls([one])] == [*modules([other]), *calls([other])]

@@ -159,10 +159,7 @@ def test_a_page_gives_records_when_they_are_looked_at() -> None:
     ("a.go", 'package a\nimport (\n  c "./c.js"\n  b "bot:Tr0ub4dor-x3@example.com/b"\n)\n'
              "func F(x int) int {\n  b.G(x)\n  return c.H(x)\n}\n"),
 ])  # fmt: skip
-def test_an_address_that_holds_a_secret_is_not_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, text: str
-) -> None:
-    monkeypatch.setenv("SERA_HOME", str(tmp_path))
+def test_an_address_that_holds_a_secret_is_not_kept(path: str, text: str) -> None:
     page = read(path, text.encode(), "")
     (found,) = calls([page])
     assert {place for name, place in found.imports.items() if name != "."} == {"./c.js"}

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import gc
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from threading import Event, Thread
 
 import pytest
 
-from sera_cli.presence import attended, deserted
+from sera_cli.presence import Uses, attended, deserted
 from tests.conftest import ROOT
 
 OTHER = """
@@ -72,6 +73,21 @@ def test_a_program_that_was_started_there_does_not_stay_there(tmp_path: Path) ->
     with deserted(lock) as nobody:
         assert nobody
     program.communicate()
+
+
+def test_what_was_begun_goes_on_for_as_long_as_it_is_kept_unless_it_failed(tmp_path: Path) -> None:
+    uses, one, other = Uses(), tmp_path / "one", tmp_path / "other"
+    with uses.begun(one):
+        pass
+    with pytest.raises(KeyError), uses.begun(other):
+        raise KeyError
+    for lock, free in ((one, False), (other, True)):
+        with deserted(lock) as nobody:
+            assert nobody is free
+    del uses
+    gc.collect()
+    with deserted(one) as nobody:
+        assert nobody
 
 
 def test_a_disk_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

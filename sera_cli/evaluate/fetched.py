@@ -5,10 +5,8 @@ Only where the network was allowed: the names of what it depends on then leave t
 
 import os
 import subprocess
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from weakref import finalize
 
 from sera_cli import store
 from sera_cli.config import home
@@ -24,7 +22,7 @@ from sera_cli.export import export
 from sera_cli.git import Checkout, tracked
 from sera_cli.harness.sandbox import PLAIN, ROOT, Sandbox, Shown, Terms, bubblewrap
 from sera_cli.harness.sandbox.private import private_folder, remove
-from sera_cli.presence import attended
+from sera_cli.presence import Uses
 from sera_cli.types import digest
 
 SECONDS = 1800.0
@@ -60,8 +58,7 @@ class FetchedPlace:
         self._terms, self._offline = terms, offline
         self._cache = (cache or home("cache")) / "evaluate" / "fetched"
         self._known: dict[str, LocalPlace] = {}
-        self._uses = ExitStack()
-        finalize(self, self._uses.close)
+        self._uses = Uses()
 
     def prepare(self, instance: Instance) -> str:
         return self._local(instance).prepare(instance)
@@ -83,20 +80,14 @@ class FetchedPlace:
         wanted = digest([config.language, config.install, ground.digest, locks, instance.repo], 16)
         if wanted not in self._known:
             if config.install:
-                self._have(config, checkout, self._cache / wanted)
+                with self._uses.begun(self._cache / wanted / USED):
+                    fetch(config, checkout, self._cache / wanted, self._terms, offline=self._offline)
                 ground = found(config.language, ground, self._cache / wanted / "env")
             self._known[wanted] = LocalPlace(
                 self._repository, ground.model_copy(update={"digest": wanted}), self._scratch / wanted,
                 setup=self._setup, sandbox="bubblewrap", terms=self._terms,
             )  # fmt: skip
         return self._known[wanted]
-
-    def _have(self, config: InstallConfig, checkout: Checkout, folder: Path) -> None:
-        """Fetches what is not there; what there is stays as long as this place does."""
-        with ExitStack() as stack:
-            stack.enter_context(attended(folder / USED))
-            fetch(config, checkout, folder, self._terms, offline=self._offline)
-            self._uses.enter_context(stack.pop_all())
 
 
 def fetch(config: InstallConfig, checkout: Checkout, folder: Path, terms: Terms, *, offline: bool = False) -> None:

@@ -2,10 +2,9 @@
 
 import os
 import shutil
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
-from weakref import finalize
 
 from sera_cli import ignore
 from sera_cli.config import home
@@ -22,7 +21,7 @@ from sera_cli.git import Checkout
 from sera_cli.harness.sandbox import PLAIN, Sandbox, Terms, bubblewrap
 from sera_cli.harness.sandbox.bubblewrap import BubblewrapSandbox
 from sera_cli.harness.sandbox.copy import shared
-from sera_cli.presence import attended
+from sera_cli.presence import Uses
 from sera_cli.types import digest
 
 
@@ -44,8 +43,7 @@ class VenvPlace:
         self._cache = (cache or home("cache")) / "evaluate"
         self._bases, self._shared = Bases(self._cache / "bases"), shared(terms)
         self._known: dict[str, Made | Unprepared] = {}
-        self._uses = ExitStack()
-        finalize(self, self._uses.close)
+        self._uses = Uses()
 
     def prepare(self, instance: Instance) -> str:
         specified, made = self._environment(instance)
@@ -98,11 +96,8 @@ class VenvPlace:
         found = pythons.python(specified.python, newer=self._newer)
         folder, checkout = self._folder(specified), self._checkout(instance)
         try:
-            with ExitStack() as stack:
-                stack.enter_context(attended(folder / environments.USED))
-                made = environments.environment(specified, found, checkout, folder, self._terms, offline=self._offline)
-                self._uses.enter_context(stack.pop_all())
-                return made
+            with self._uses.begun(folder / environments.USED):
+                return environments.environment(specified, found, checkout, folder, self._terms, offline=self._offline)
         except DataError as error:
             raise Unprepared(f"{instance.instance_id}: {error}") from error
 
